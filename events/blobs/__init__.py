@@ -1,0 +1,69 @@
+"""The blob store: bitstream content, once, under its SHA-256. The port, and `open_blobs`, the only door to it.
+
+Invariants that the contract tests (`tests/blobs/`) put to every back end:
+
+* A blob that is there is whole and durable: it appears under its name only after all of it is on disk.
+* Content is streamed; memory does not grow with the size of a file.
+* Storing the same content twice is harmless and writes nothing the second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
+
+
+class Digests(NamedTuple):
+    """What a content is: `sha256` and `md5` in lower-case hex, `size` in bytes."""
+
+    sha256: str
+    md5: str
+    size: int
+
+
+@runtime_checkable
+class Blobs(Protocol):
+    """What a blob store can do. Raises `BlobMissing`, `ChecksumMismatch`, OSError."""
+
+    def put(self, content: BinaryIO) -> Digests:
+        """Take in a content; when it returns the blob is there but only durable after `flush`."""
+        ...
+
+    def flush(self) -> None:
+        """Make everything put so far durable. One call serves many puts (group commit)."""
+        ...
+
+    def open(self, sha256: str) -> BinaryIO:
+        """The content, for reading. Raises `BlobMissing`."""
+        ...
+
+    def has(self, sha256: str) -> bool:
+        """Whether the blob is there."""
+        ...
+
+    def size(self, sha256: str) -> int:
+        """Bytes of the blob. Raises `BlobMissing`."""
+        ...
+
+    def list(self) -> Iterator[str]:
+        """All SHA-256 that are there, in no order."""
+        ...
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Remove blobs; what is not there is no error."""
+        ...
+
+    def verify(self, sha256: str) -> Digests:
+        """Read the blob back. Raises `BlobMissing`, or `ChecksumMismatch` if its bytes are not its name."""
+        ...
+
+
+def open_blobs(url: str, *, create: bool = False) -> Blobs:
+    """The store behind a URL (`file:///path`). Raises ConfigError for an unknown scheme or a missing folder."""
+    from events.errors import ConfigError
+
+    if url.startswith("file:"):
+        from events.blobs.local import LocalBlobs
+
+        return LocalBlobs.from_url(url, create=create)
+    raise ConfigError(f"[blobs] url: no blob store for {url.partition(':')[0]!r}", "Use file:///path/to/folder")

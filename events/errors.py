@@ -1,0 +1,107 @@
+"""The errors of the project: each class owns its exit code and a hint that says what to do next.
+
+An error is raised or returned, never logged and forgotten. `str(error)` names what and where; `hint` the next step.
+No message ever holds a password: a DSN is passed through `events.errors.without_password` first.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class AipstreamError(Exception):
+    """Base of all. `exit_code` ends the process; `hint` is printed below the message."""
+
+    exit_code = 1
+    hint = "See the log above; if it tells nothing, run again with --verbose."
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class ConfigError(AipstreamError):
+    """The command line or the configuration file cannot be used."""
+
+    exit_code = 2
+    hint = "Correct the configuration; `aipstream config show` prints what is in force."
+
+
+class PreconditionError(ConfigError):
+    """A database or server is reachable, but lacks a setting, an extension or a right that the work needs."""
+
+    hint = "`aipstream check` lists everything that is missing, with the commands that mend it."
+
+
+class NotDSpace(PreconditionError):
+    """The database is not one of a supported DSpace."""
+
+    hint = "Point the dsn at the database of a DSpace 7.6, 8, 9 or 10 (the one in its local.cfg, db.url)."
+
+
+class VerificationDiffers(AipstreamError):
+    """Source and target are not the same."""
+
+    exit_code = 4
+    hint = "`aipstream verify --details` names the differences; `aipstream snapshot` followed by `replay` mends them."
+
+
+class GapInLog(AipstreamError):
+    """The log lacks events that it should have, or holds damaged ones. Never skipped."""
+
+    exit_code = 5
+    hint = "Restore the log from a copy, or take a new snapshot of the source: `aipstream snapshot`."
+
+
+class SourceUnreachable(AipstreamError):
+    """The source database or assetstore does not answer."""
+
+    exit_code = 6
+    hint = "Check [source] dsn and that the server runs and lets this host in."
+
+
+class TargetUnreachable(AipstreamError):
+    """The target database or assetstore does not answer."""
+
+    exit_code = 7
+    hint = "Check [target] dsn and that the server runs and lets this host in."
+
+
+class Locked(AipstreamError):
+    """Another aipstream already does this work."""
+
+    exit_code = 8
+    hint = "Wait for the other one, or stop it. Locks end with their process; nothing has to be removed by hand."
+
+
+class SlotLost(AipstreamError):
+    """The replication slot is gone or invalidated, so the WAL between is lost. A new snapshot closes the hole."""
+
+    exit_code = 9
+    hint = "Run `aipstream snapshot`: it makes a new slot and captures what changed in between."
+
+
+class BlobMissing(AipstreamError):
+    """The blob store does not hold a content that an event needs."""
+
+    hint = "If the source still has the file, `aipstream snapshot` captures it again."
+
+
+class ChecksumMismatch(AipstreamError):
+    """A content is not what its checksum says."""
+
+    hint = "Restore the file from a backup of the assetstore, then `aipstream park retry`."
+
+
+class InvalidAip(AipstreamError):
+    """A document is not an AIP that can be read: what is wrong, and in which element."""
+
+    hint = "The package is damaged or was not made by DSpace or aipstream; the message names the place."
+
+
+def without_password(dsn: str) -> str:
+    """The DSN (URL or key=value form) with the password replaced by `***`."""
+    dsn = re.sub(r"(?<=://)([^:/@\s]*):([^@/\s]*)@", r"\1:***@", dsn)
+    dsn = re.sub(r"(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)", r"\1***", dsn)
+    return re.sub(r"(?i)([?&](?:password|sslpassword)=)[^&]*", r"\1***", dsn)

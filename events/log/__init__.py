@@ -1,0 +1,73 @@
+"""The log: the port that every back end serves, and `open_log`, the only door to them.
+
+Invariants that the contract tests (`tests/log/`) put to every back end:
+
+* When `append` returns, its events are durable. A crash before that leaves any prefix of the batch, never a hole.
+* Positions grow strictly; an event whose id is already in the log is not appended again and keeps its position.
+* `read` gives every event after a position, in order, without a gap. A hole or a damaged record raises `GapInLog`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from events.event import Event, Position
+from events.aip.model import Uuid
+
+
+class Entry(NamedTuple):
+    """An event with its place in the log."""
+
+    position: Position
+    event: Event
+
+
+@runtime_checkable
+class Log(Protocol):
+    """What a log back end can do. Raises `GapInLog` for holes and damage, OSError or the engine's error for I/O."""
+
+    def append(self, batch: Sequence[Event]) -> list[Position]:
+        """Keep the events, durably; return the position of each (of the first one kept, for a repeated id)."""
+        ...
+
+    def read(self, after: Position, limit: int | None = None) -> Iterator[Entry]:
+        """Every event after that position, in order, lazily; at most `limit` of them."""
+        ...
+
+    def end(self) -> Position:
+        """The position of the last event, 0 for an empty log."""
+        ...
+
+    def position(self, *, time: str | None = None, lsn: int | None = None) -> Position:
+        """The last position whose commit is at or before that time (UTC, as in `Event`) or LSN; 0 if none is."""
+        ...
+
+    def latest(self, uuid: Uuid, at: Position | None = None) -> Entry | None:
+        """The newest event of that object at or before that position (or at all); None if there is none."""
+        ...
+
+    def history(self, uuid: Uuid) -> Iterator[Entry]:
+        """All events of that object, in order."""
+        ...
+
+    def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str]]:
+        """(uuid, position, digest) of the newest event of every object at or before `at`, sorted by uuid, deleted
+        objects left out. Lazily: memory does not grow with the log.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back files and connections. Nothing acknowledged depends on it."""
+        ...
+
+
+def open_log(url: str, *, create: bool = False) -> Log:
+    """The log behind a URL (`sqlite:///path`). Raises ConfigError for an unknown scheme or a missing log."""
+    from events.errors import ConfigError
+
+    if url.startswith("sqlite:"):
+        from events.log.sqlite import SqliteLog
+
+        return SqliteLog(url, create=create)
+    raise ConfigError(f"[log] url: no log back end for {url.partition(':')[0]!r}", "Use sqlite:///path/to/log.sqlite")
