@@ -17,6 +17,7 @@ fields of a row class is the order of the columns of the facet of that name in `
 
 from __future__ import annotations
 
+import hashlib
 import uuid as uuids
 from enum import StrEnum
 from typing import Final
@@ -40,12 +41,12 @@ class Kind(StrEnum):
     TOMBSTONE = "tombstone"
 
 
-_NAMESPACE: Final = uuids.UUID("7d2b0f5e-6f0e-5a57-9d53-3f5b6a1f0a11")
-
-
 def derived_uuid(key: str) -> Uuid:
-    """The UUID of what has none of its own: a registry document or a tombstone, from its natural key."""
-    return str(uuids.uuid5(_NAMESPACE, key))
+    """The UUID of what has none of its own: a registry document or a tombstone, from its natural key.
+
+    It is the MD5 of `aipstream/KEY`, so that SQL computes the same one: `md5('aipstream/' || key)::uuid`.
+    """
+    return str(uuids.UUID(hashlib.md5(f"aipstream/{key}".encode(), usedforsecurity=False).hexdigest()))
 
 
 KIND_ORDER: Final[dict[Kind, int]] = {kind: rank for rank, kind in enumerate(Kind)}
@@ -446,6 +447,7 @@ class Aip(msgspec.Struct, kw_only=True, omit_defaults=True):
     values: list[Value] = msgspec.field(default_factory=list)
     policies: list[Policy] = msgspec.field(default_factory=list)
     handles: list[HandleRow] = msgspec.field(default_factory=list)
+    """Of the site for information only: a target keeps its own site handle, which follows from `handle.prefix`."""
     dois: list[Doi] = msgspec.field(default_factory=list)
     subscriptions: list[Subscription] = msgspec.field(default_factory=list)
 
@@ -462,6 +464,7 @@ class Aip(msgspec.Struct, kw_only=True, omit_defaults=True):
     schemas: list[Schema] = msgspec.field(default_factory=list)
     fields: list[Field] = msgspec.field(default_factory=list)
     formats: list[Format] = msgspec.field(default_factory=list)
+    """The registry's formats; in any other object those that its bitstreams use, for the stock sections only."""
     entity_types: list[EntityType] = msgspec.field(default_factory=list)
     relationship_types: list[RelationshipType] = msgspec.field(default_factory=list)
     tombstone: Tombstone | None = None
