@@ -1,0 +1,189 @@
+"""Schema `aipstream` in the target's own database: what has been applied, and what waits.
+
+Invariant: every row here moves in the transaction that writes the objects it speaks of. So the ledger is never ahead
+of the repository, nor behind it.
+
+    alias     objects whose UUID on the target is another than on the source (site, Anonymous, people by e-mail ...)
+    ledger    every object of the source: digest after the last write, position of the event, put or deleted
+    cursor    which log the position belongs to, and the position up to which everything is applied or parked
+    parked    events that could not be applied, with the reason; released when their parent comes, or by hand
+    waiting   references that were left out of an object because their far end is not on the target yet
+
+UUIDs are the source's, except `alias.target`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from psycopg2.extras import execute_values
+
+from daemon.dspace.connect import Connection
+from events.aip.model import Kind, Uuid
+from events.errors import Locked, PreconditionError
+from events.event import Position
+
+FORMAT = 1
+LOCK = 0x61697073  # "aips": one replayer a target database
+
+DDL = """
+CREATE SCHEMA IF NOT EXISTS aipstream;
+CREATE TABLE IF NOT EXISTS aipstream.format (version int NOT NULL);
+CREATE TABLE IF NOT EXISTS aipstream.alias (
+    source uuid PRIMARY KEY, target uuid NOT NULL UNIQUE, kind text NOT NULL);
+CREATE TABLE IF NOT EXISTS aipstream.ledger (
+    uuid uuid PRIMARY KEY, kind text NOT NULL, digest text NOT NULL, position bigint NOT NULL, deleted boolean NOT NULL);
+CREATE TABLE IF NOT EXISTS aipstream.cursor (
+    log text PRIMARY KEY, position bigint NOT NULL, lsn bigint NOT NULL, commit_time text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS aipstream.parked (
+    uuid uuid PRIMARY KEY, kind text NOT NULL, position bigint NOT NULL, error text NOT NULL, reason text NOT NULL,
+    needs uuid[] NOT NULL DEFAULT '{}', attempts int NOT NULL DEFAULT 1, since timestamptz NOT NULL DEFAULT now());
+CREATE TABLE IF NOT EXISTS aipstream.waiting (
+    uuid uuid NOT NULL, needs uuid NOT NULL, PRIMARY KEY (uuid, needs));
+CREATE INDEX IF NOT EXISTS waiting_needs ON aipstream.waiting (needs);
+"""
+
+
+class Standing(NamedTuple):
+    """What the ledger says of one object."""
+
+    digest: str
+    position: Position
+    deleted: bool
+
+
+class Parked(NamedTuple):
+    """An event that could not be applied yet. `needs` are the objects whose coming releases it by itself."""
+
+    uuid: Uuid
+    kind: Kind
+    position: Position
+    error: str
+    reason: str
+    needs: tuple[Uuid, ...] = ()
+    attempts: int = 1
+    since: str = ""
+
+
+def create(connection: Connection) -> None:
+    """Make the schema and its tables, if they are not there. Raises PreconditionError for another format."""
+    with connection.cursor() as cursor:
+        cursor.execute(DDL)
+        cursor.execute("SELECT version FROM aipstream.format")
+        row = cursor.fetchone()
+        if row is None:
+            cursor.execute("INSERT INTO aipstream.format VALUES (%s)", [FORMAT])
+        elif row[0] != FORMAT:
+            raise PreconditionError(f"[target] schema aipstream has format {row[0]}, this program writes {FORMAT}",
+                                    "Use the version of aipstream that made it, or drop the schema and replay the log.")
+
+
+def exists(connection: Connection) -> bool:
+    """Whether the target has been prepared."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('aipstream.cursor') IS NOT NULL")
+        return bool(cursor.fetchone()[0])  # type: ignore[index]
+
+
+def lock(connection: Connection) -> None:
+    """Take the one replayer's place for as long as the connection lives. Raises Locked."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        if not cursor.fetchone()[0]:  # type: ignore[index]
+            raise Locked("[target] another aipstream is replaying into this database")
+
+
+def position(connection: Connection, log: str) -> Position:
+    """Up to where that log has been applied; 0 if nothing of it has."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT position FROM aipstream.cursor WHERE log = %s", [log])
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0
+
+
+def advance(connection: Connection, log: str, to: Position, lsn: int, commit_time: str) -> None:
+    """Move the position of that log forward; a position that is further on already stays."""
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            INSERT INTO aipstream.cursor AS c (log, position, lsn, commit_time) VALUES (%s, %s, %s, %s)
+            ON CONFLICT (log) DO UPDATE SET position = excluded.position, lsn = excluded.lsn,
+                commit_time = excluded.commit_time, applied_at = now()
+            WHERE c.position < excluded.position""", [log, to, lsn, commit_time])
+
+
+def standings(connection: Connection, uuids: Sequence[Uuid]) -> dict[Uuid, Standing]:
+    """What the ledger says of those objects; those that it does not know are left out."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT uuid::text, digest, position, deleted FROM aipstream.ledger WHERE uuid = ANY (%s::uuid[])",
+                       [list(uuids)])
+        return {uuid: Standing(digest, place, deleted) for uuid, digest, place, deleted in cursor.fetchall()}
+
+
+def record(connection: Connection, rows: Iterable[tuple[Uuid, Kind, str, Position, bool]]) -> None:
+    """Note (uuid, kind, digest, position, deleted) of what was applied; rows that say so already stay untouched."""
+    with connection.cursor() as cursor:
+        execute_values(cursor, """
+            INSERT INTO aipstream.ledger AS l (uuid, kind, digest, position, deleted) VALUES %s
+            ON CONFLICT (uuid) DO UPDATE SET kind = excluded.kind, digest = excluded.digest,
+                position = excluded.position, deleted = excluded.deleted
+            WHERE (l.kind, l.digest, l.position, l.deleted)
+                  IS DISTINCT FROM (excluded.kind, excluded.digest, excluded.position, excluded.deleted)""",
+                       [(uuid, kind.value, digest, place, deleted) for uuid, kind, digest, place, deleted in rows],
+                       template="(%s::uuid, %s, %s, %s, %s)", page_size=1000)
+
+
+def aliases(connection: Connection) -> dict[Uuid, Uuid]:
+    """Source UUID to target UUID, for the few objects where they differ."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT source::text, target::text FROM aipstream.alias")
+        return dict(cursor.fetchall())
+
+
+def park(connection: Connection, rows: Iterable[Parked]) -> None:
+    """Put events aside, or count another attempt of those that are there."""
+    with connection.cursor() as cursor:
+        execute_values(cursor, """
+            INSERT INTO aipstream.parked AS p (uuid, kind, position, error, reason, needs) VALUES %s
+            ON CONFLICT (uuid) DO UPDATE SET kind = excluded.kind, error = excluded.error, reason = excluded.reason,
+                needs = excluded.needs, attempts = p.attempts + 1, position = excluded.position""",
+                       [(row.uuid, row.kind.value, row.position, row.error, row.reason, list(row.needs)) for row in rows],
+                       template="(%s::uuid, %s, %s, %s, %s, %s::uuid[])")
+
+
+def parked(connection: Connection, uuids: Sequence[Uuid] | None = None) -> list[Parked]:
+    """Everything that is parked (or what of `uuids` is), oldest position first."""
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            SELECT uuid::text, kind, position, error, reason, needs::text[], attempts,
+                   to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+            FROM aipstream.parked WHERE %(uuids)s::uuid[] IS NULL OR uuid = ANY (%(uuids)s::uuid[])
+            ORDER BY position""", {"uuids": list(uuids) if uuids is not None else None})
+        return [Parked(uuid, Kind(kind), place, error, reason, tuple(needs), attempts, since)
+                for uuid, kind, place, error, reason, needs, attempts, since in cursor.fetchall()]
+
+
+def unpark(connection: Connection, uuids: Sequence[Uuid]) -> None:
+    """Forget what was parked for those objects: it has been applied, or a later event took its place."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM aipstream.parked WHERE uuid = ANY (%s::uuid[])", [list(uuids)])
+
+
+def set_waiting(connection: Connection, uuids: Sequence[Uuid], missing: dict[Uuid, set[Uuid]]) -> None:
+    """Replace what those objects wait for."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM aipstream.waiting WHERE uuid = ANY (%s::uuid[])", [list(uuids)])
+        execute_values(cursor, "INSERT INTO aipstream.waiting (uuid, needs) VALUES %s",
+                       [(uuid, needs) for uuid, several in missing.items() for needs in sorted(several)],
+                       template="(%s::uuid, %s::uuid)")
+
+
+def released_by(connection: Connection, arrived: Sequence[Uuid]) -> list[Uuid]:
+    """The objects (parked, or applied without a reference) for which one of those was missing."""
+    with connection.cursor() as cursor:
+        cursor.execute("""
+            SELECT uuid::text FROM aipstream.waiting WHERE needs = ANY (%(arrived)s::uuid[])
+            UNION SELECT uuid::text FROM aipstream.parked WHERE needs && %(arrived)s::uuid[]""",
+                       {"arrived": list(arrived)})
+        return [row[0] for row in cursor.fetchall()]
