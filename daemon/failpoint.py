@@ -1,0 +1,41 @@
+"""Named places where a test may kill the process, so that every crash point is tried and not imagined.
+
+`AIPSTREAM_FAILPOINT=NAME` (or `NAME:N`, the N-th time it is passed) ends the process there by SIGKILL. A test in the
+same process sets `hit` instead. Without either, passing a place costs one comparison.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+NAMES = (
+    "capture.read",            # objects read from the source, nothing kept yet
+    "capture.blobs",           # blobs durable, events not
+    "capture.appended",        # events durable, state not
+    "capture.remembered",      # state durable, slot not confirmed
+    "capture.confirmed",       # slot confirmed
+    "bootstrap.slice",         # between two slices of the bootstrap
+    "replay.files",            # files placed, rows not
+    "replay.written",          # rows written, ledger not, transaction open
+    "replay.recorded",         # ledger written, transaction open
+    "replay.committed",        # committed, nothing told to anyone
+    "replay.sequences",        # before the sequences are moved
+)
+
+_wanted, _, _count = os.environ.get("AIPSTREAM_FAILPOINT", "").partition(":")
+_left = int(_count or 1)
+
+hit: Callable[[str], None] | None = None
+
+
+def failpoint(name: str) -> None:
+    """Pass the place `name`, which is one of `NAMES`."""
+    global _left
+    if hit is not None:
+        hit(name)
+    if name == _wanted:
+        _left -= 1
+        if _left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
