@@ -18,8 +18,9 @@ HAS_DUMPS = (SHARED / "data" / DUMPS["10"]).exists()
 
 def load(dsn: str, script: Path) -> None:
     """Run an SQL script by psql, stopping at the first error."""
-    done = subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", dsn, "-f", str(script)], text=True, check=False,
-                          capture_output=True, env={**os.environ, "PGOPTIONS": "-c client_min_messages=error"})
+    quiet = {**os.environ, "PGOPTIONS": "-c client_min_messages=error"}
+    done = subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", dsn, "-f", str(script)],
+                          text=True, check=False, capture_output=True, env=quiet)
     assert done.returncode == 0, done.stderr
 
 
