@@ -54,6 +54,19 @@ class GapInLog(AipstreamError):
     hint = "Restore the log from a copy, or take a new snapshot of the source: `aipstream snapshot`."
 
 
+class UnknownLogFormat(ConfigError):
+    """The log was written in a format that this version does not know."""
+
+    hint = "Use the aipstream that wrote the log, or a newer one; the log itself was not touched."
+
+
+class StorageUnusable(AipstreamError):
+    """The disk of the log or of the blob store is full, read-only, failing, or lacks rights. Nothing was lost."""
+
+    exit_code = 10
+    hint = "Free space on that disk, or mend its rights or mount; then start again, which resumes where it stopped."
+
+
 class SourceUnreachable(AipstreamError):
     """The source database or assetstore does not answer."""
 

@@ -1,6 +1,6 @@
 """The blob store: bitstream content, once, under its SHA-256. The port, and `open_blobs`, the only door to it.
 
-Invariants that the contract tests (`tests/blobs/`) put to every back end:
+Invariants that the contract tests (`tests/events/blobs/contract.py`) put to every back end:
 
 * A blob that is there is whole and durable: it appears under its name only after all of it is on disk.
 * Content is streamed; memory does not grow with the size of a file.
@@ -23,14 +23,21 @@ class Digests(NamedTuple):
 
 @runtime_checkable
 class Blobs(Protocol):
-    """What a blob store can do. Raises `BlobMissing`, `ChecksumMismatch`, OSError."""
+    """What a blob store can do.
+
+    Raises `BlobMissing`, `ChecksumMismatch`, `StorageUnusable` where it cannot write, and `InvalidAip` for a name
+    that is not a SHA-256 in lower-case hex (names come out of documents, so they may be hostile).
+    """
 
     def put(self, content: BinaryIO) -> Digests:
-        """Take in a content; when it returns the blob is there but only durable after `flush`."""
+        """Take in a content. The blob is there, and durable, after the next `flush`; not before."""
         ...
 
     def flush(self) -> None:
-        """Make everything put so far durable. One call serves many puts (group commit)."""
+        """Make everything put so far visible and durable. One call serves many puts (group commit).
+
+        If it raises, what was put since the last one is not kept and has to be put again.
+        """
         ...
 
     def open(self, sha256: str) -> BinaryIO:

@@ -1,6 +1,6 @@
 """The log: the port that every back end serves, and `open_log`, the only door to them.
 
-Invariants that the contract tests (`tests/log/`) put to every back end:
+Invariants that the contract tests (`tests/events/log/contract.py`) put to every back end:
 
 * When `append` returns, its events are durable. A crash before that leaves any prefix of the batch, never a hole.
 * Positions grow strictly; an event whose id is already in the log is not appended again and keeps its position.
@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from events.event import Event, Position
 from events.aip.model import Uuid
+from events.event import Event, Position
 
 
 class Entry(NamedTuple):
@@ -25,14 +25,23 @@ class Entry(NamedTuple):
 
 @runtime_checkable
 class Log(Protocol):
-    """What a log back end can do. Raises `GapInLog` for holes and damage, OSError or the engine's error for I/O."""
+    """What a log back end can do. Raises `GapInLog` for holes and damage, `StorageUnusable` where it cannot write."""
+
+    @property
+    def identity(self) -> str:
+        """A UUID made with the log. A target remembers it beside its position, which means nothing in another log."""
+        ...
 
     def append(self, batch: Sequence[Event]) -> list[Position]:
         """Keep the events, durably; return the position of each (of the first one kept, for a repeated id)."""
         ...
 
     def read(self, after: Position, limit: int | None = None) -> Iterator[Entry]:
-        """Every event after that position, in order, lazily; at most `limit` of them."""
+        """Every event after that position, in order, lazily; at most `limit` of them.
+
+        It ends at what was the end of the log when it came there, and holds nothing open while its caller thinks.
+        Raises `GapInLog`, also for an `after` beyond the end: the log was cut off, or it is another one.
+        """
         ...
 
     def end(self) -> Position:
@@ -49,6 +58,10 @@ class Log(Protocol):
 
     def history(self, uuid: Uuid) -> Iterator[Entry]:
         """All events of that object, in order."""
+        ...
+
+    def lookup_handle(self, handle: str) -> Entry | None:
+        """The newest event that carries that handle; None if there is none."""
         ...
 
     def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str]]:

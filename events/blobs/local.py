@@ -1,0 +1,338 @@
+"""The blob store in a local folder: `ab/cd/<sha256>`, and `tmp/` for what is on its way in.
+
+Invariant: a file stands under its SHA-256 only after all of it is on disk, for the steps are always, in this order:
+
+1. `put` writes the content to a file in `tmp/`, hashing it as it goes by;
+2. `flush` syncs those files;
+3. then renames them into place (atomic: the same file system);
+4. then syncs the folders, and only then returns.
+
+A process killed in between leaves files in `tmp/` and nothing else; `from_url` clears them away when they are old.
+
+`flush` syncs file by file while they are few, and with one `syncfs` for the whole file system when they are many:
+measured on ext4, 1,000 files of 20 KB with their folders took 4 s by `fsync` and 0.03 s by `syncfs`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import re
+import threading
+import time
+import uuid as uuids
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+from urllib.parse import unquote
+
+from events.blobs import Digests
+from events.errors import BlobMissing, ChecksumMismatch, ConfigError, InvalidAip, StorageUnusable
+
+CHUNK: Final = 1024 * 1024
+"""Bytes read at once. hashlib lets other threads run while it hashes as much."""
+
+STALE_SECONDS: Final = 3600
+"""A file in `tmp/` that nobody wrote to for so long belongs to a process that is gone."""
+
+FEW: Final = 4
+"""Up to so many new files are synced one by one, so that a lone small put does not wait for others' writes."""
+
+YOUNG_SECONDS: Final = 120
+"""A blob renamed into place so lately may not be durable yet: the process that did it may be before its step 4."""
+
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_PREFIX: Final = re.compile(r"[0-9a-f]{2}")
+
+
+_syncfs: Final = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+"""Linux has it; elsewhere every file is synced by itself."""
+
+
+class LocalBlobs:
+    """Blobs in a folder; see `events.blobs.Blobs`. Threads and processes may put and read side by side.
+
+    Raises ConfigError if the folder is no blob store; `LocalBlobs.from_url` makes one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self._incoming = self.folder / "tmp"
+        if not self._incoming.is_dir():
+            raise ConfigError(f"[blobs] url: there is no blob store in {self.folder}", "`aipstream init` makes it.")
+        # Open for as long as we live: syncfs tells of the write errors since this descriptor was opened or last used.
+        self._descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+        self._pending: dict[str, Path] = {}
+        self._unsynced: set[Path] = set()
+        self._failed: StorageUnusable | None = None
+
+    @classmethod
+    def from_url(cls, url: str, *, create: bool = False) -> LocalBlobs:
+        """The store at `file:///absolute/folder`, made if `create`, with stale files in `tmp/` cleared away.
+
+        Raises ConfigError for another URL or a folder that is no blob store, StorageUnusable if it cannot be made.
+        """
+        match = re.fullmatch(r"file://(?:localhost)?(/[^?#]+)", url)
+        if match is None:
+            raise ConfigError(f"[blobs] url: {url!r} names no folder", "Use file:///absolute/path/to/folder")
+        folder = Path(unquote(match[1]))
+        if create:
+            try:
+                folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+                (folder / "tmp").mkdir(mode=0o750, exist_ok=True)
+            except OSError as error:
+                raise _unusable(folder, "cannot be made", error) from error
+        store = cls(folder)
+        store._clear_stale()
+        return store
+
+    def put(self, content: BinaryIO) -> Digests:
+        """Take in a content, in chunks. What the store has already is read and hashed, and not kept again.
+
+        Errors of reading `content` go through as they are; those of writing are raised as StorageUnusable.
+        """
+        self._refuse_if_failed()
+        first = _read_full(content)
+        if len(first) < CHUNK:
+            # All of it is here: a content that is known costs no file at all.
+            digests = Digests(hashlib.sha256(first).hexdigest(), _md5(first).hexdigest(), len(first))
+            if not self._known(digests):
+                with self._temporary() as file:
+                    file.write(first)
+                self._keep(digests, file.path)
+            return digests
+        sha256, md5, size = hashlib.sha256(), _md5(), 0
+        with self._temporary() as file:
+            while first:
+                sha256.update(first)
+                md5.update(first)
+                size += len(first)
+                file.write(first)
+                first = _read_full(content)
+        digests = Digests(sha256.hexdigest(), md5.hexdigest(), size)
+        if self._known(digests):
+            file.path.unlink()
+        else:
+            self._keep(digests, file.path)
+        return digests
+
+    def flush(self) -> None:
+        """Steps 2 to 4. Raises StorageUnusable, and then on every later call too: open the store anew and put again.
+
+        After a failed sync the kernel may have dropped the pages, and a second sync would succeed over nothing; and
+        another thread's puts may have been in this flush, so it must hear of it as well.
+        """
+        with self._flushing:
+            self._refuse_if_failed()
+            with self._lock:
+                pending, self._pending = self._pending, {}
+                folders, self._unsynced = self._unsynced, set()
+            if not pending and not folders:
+                return
+            try:
+                self._sync(tuple(pending.values()))
+                for sha256, path in pending.items():
+                    folders |= self._place(path, self._path(sha256))
+                self._sync(tuple(folders))
+            except OSError as error:
+                self._failed = _unusable(self.folder, "could not make blobs durable", error)
+                for path in pending.values():
+                    with suppress(OSError):
+                        path.unlink()
+                raise self._failed from error
+
+    def open(self, sha256: str) -> BinaryIO:
+        """The content. Follows no symbolic link. Raises BlobMissing."""
+        try:
+            return os.fdopen(os.open(self._path(sha256), os.O_RDONLY | os.O_NOFOLLOW), "rb")
+        except FileNotFoundError as error:
+            raise self._missing(sha256) from error
+        except OSError as error:
+            raise _unusable(self.folder, f"cannot read {sha256}", error) from error
+
+    def has(self, sha256: str) -> bool:
+        """Whether the blob is in its place."""
+        return self._path(sha256).is_file()
+
+    def size(self, sha256: str) -> int:
+        """Bytes. Raises BlobMissing."""
+        try:
+            return self._path(sha256).stat().st_size
+        except FileNotFoundError as error:
+            raise self._missing(sha256) from error
+
+    def list(self) -> Iterator[str]:
+        """All that is in place, folder by folder."""
+        for upper in self._folders(self.folder):
+            for lower in self._folders(upper):
+                with os.scandir(lower) as found:
+                    names = [entry.name for entry in found]
+                for name in names:
+                    if _SHA256.fullmatch(name) and name[:4] == upper.name + lower.name:
+                        yield name
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Unlink the files. One that was put and not flushed is not touched."""
+        for sha256 in names:
+            try:
+                self._path(sha256).unlink(missing_ok=True)
+            except OSError as error:
+                raise _unusable(self.folder, f"cannot delete {sha256}", error) from error
+
+    def verify(self, sha256: str) -> Digests:
+        """Read it all. Raises BlobMissing or ChecksumMismatch."""
+        with self.open(sha256) as content:
+            return self._stream(sha256, content, None)
+
+    def link_or_copy(self, sha256: str, destination: Path) -> Digests:
+        """Copy the blob to a new file, proving its checksum as it goes by. The caller syncs and renames as it needs.
+
+        It is never a hard link: whoever changed the one file would change the other. Raises BlobMissing,
+        ChecksumMismatch, FileExistsError, StorageUnusable; whatever it raises, no half file stays.
+        """
+        with self.open(sha256) as content, _NewFile(destination) as file:
+            return self._stream(sha256, content, file)
+
+    def _stream(self, sha256: str, content: BinaryIO, copy: _NewFile | None) -> Digests:
+        found, md5, size = hashlib.sha256(), _md5(), 0
+        while chunk := content.read(CHUNK):
+            found.update(chunk)
+            md5.update(chunk)
+            size += len(chunk)
+            if copy is not None:
+                copy.write(chunk)
+        if found.hexdigest() != sha256:
+            raise ChecksumMismatch(f"the blob {sha256} in {self.folder} holds {size} bytes of {found.hexdigest()}")
+        return Digests(sha256, md5.hexdigest(), size)
+
+    def _path(self, sha256: str) -> Path:
+        if not _SHA256.fullmatch(sha256):
+            raise InvalidAip(f"not a SHA-256 in lower-case hex: {sha256[:80]!r}")
+        return self.folder / sha256[:2] / sha256[2:4] / sha256
+
+    def _known(self, digests: Digests) -> bool:
+        """Whether the content is there or on its way. A file of another size under its name is damage: replace it."""
+        with self._lock:
+            if digests.sha256 in self._pending:
+                return True
+        path = self._path(digests.sha256)
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return False
+        if status.st_size != digests.size:
+            return False
+        if time.time() - status.st_ctime < YOUNG_SECONDS:
+            with self._lock:
+                self._unsynced |= {path.parent, path.parent.parent, self.folder}
+        return True
+
+    def _keep(self, digests: Digests, path: Path) -> None:
+        with self._lock:
+            kept = self._pending.setdefault(digests.sha256, path)
+        if kept != path:
+            path.unlink()
+
+    def _temporary(self) -> _NewFile:
+        return _NewFile(self._incoming / f"{os.getpid()}-{uuids.uuid4().hex}")
+
+    def _refuse_if_failed(self) -> None:
+        if self._failed is not None:
+            raise StorageUnusable(f"the blob store was given up after an error: {self._failed}")
+
+    def _place(self, path: Path, place: Path) -> set[Path]:
+        """Step 3 for one blob: the folders whose entries changed, or may have been changed just now by another."""
+        try:
+            path.rename(place)
+        except FileNotFoundError:
+            place.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            path.rename(place)
+        return {place.parent, place.parent.parent, self.folder}
+
+    def _sync(self, paths: Sequence[Path]) -> None:
+        if len(paths) > FEW and _syncfs is not None:
+            if _syncfs(self._descriptor) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+            return
+        for path in paths:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _folders(self, above: Path) -> Iterator[Path]:
+        with os.scandir(above) as found:
+            entries = [entry for entry in found if _PREFIX.fullmatch(entry.name)]
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield Path(entry.path)
+
+    def _clear_stale(self) -> None:
+        before = time.time() - STALE_SECONDS
+        for path in self._incoming.iterdir():
+            with suppress(OSError):
+                if path.lstat().st_mtime < before:
+                    path.unlink()
+
+    def _missing(self, sha256: str) -> BlobMissing:
+        return BlobMissing(f"there is no blob {sha256} in {self.folder}")
+
+
+class _NewFile:
+    """A file that is made, written and closed, or not there: an exception within the context removes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o640)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise _unusable(path.parent, "cannot be written", error) from error
+
+    def write(self, chunk: bytes) -> None:
+        """All of the chunk. Raises StorageUnusable."""
+        rest = memoryview(chunk)
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise _unusable(self.path.parent, "cannot be written", error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _value: object, _trace: TracebackType | None) -> None:
+        os.close(self._descriptor)
+        if kind is not None:
+            with suppress(OSError):
+                self.path.unlink()
+
+
+def _read_full(content: BinaryIO) -> bytes:
+    """`CHUNK` bytes, fewer only at the end: pipes and sockets give what they have."""
+    chunk = content.read(CHUNK)
+    if not chunk or len(chunk) == CHUNK:
+        return chunk
+    parts = [chunk]
+    size = len(chunk)
+    while size < CHUNK and (chunk := content.read(CHUNK - size)):
+        parts.append(chunk)
+        size += len(chunk)
+    return b"".join(parts)
+
+
+def _md5(content: bytes = b"") -> hashlib._Hash:
+    """DSpace's checksum of a bitstream, no protection against anybody."""
+    return hashlib.md5(content, usedforsecurity=False)
+
+
+def _unusable(folder: Path, what: str, error: OSError) -> StorageUnusable:
+    return StorageUnusable(f"the folder {folder} {what}: {error.strerror or error}")

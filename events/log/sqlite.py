@@ -1,0 +1,259 @@
+"""The embedded log: one SQLite file, nothing to run.
+
+Invariants:
+
+* Positions are dense from 1, and `meta.end` is the last of them, moved in the transaction that appends. So a missing
+  row is noticed wherever it is missing, at the end too.
+* One `append` is one transaction, synced before it returns (group commit): a crash keeps all of a batch or none.
+* A reader takes a page in one short transaction and then lets go of the file. A consumer may take an hour over an
+  event: no snapshot stays open, so the WAL can be folded in, and memory holds one page.
+
+Any number of processes and threads may read while one appends; several that append take turns.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+
+from events.aip.model import Uuid
+from events.errors import ConfigError, GapInLog
+from events.event import BEGINNING, Event, Position, Type
+from events.log import Entry
+from events.log import sqlite_file as file
+from events.log.sqlite_rows import EVENT, META, PAYLOAD, damaged, entry, proved, rows
+
+PAGE_EVENTS: Final = 500
+PAGE_BYTES: Final = 16 * 1024 * 1024
+"""A page ends at the event that brings its payloads above this."""
+
+HEADS_PAGE: Final = 2000
+IDS_AT_ONCE: Final = 500
+
+_END: Final = select(
+    select(META.c.value).where(META.c.key == "end").scalar_subquery(),
+    select(func.max(EVENT.c.position)).scalar_subquery(),
+)
+
+_WHOLE: Final = select(EVENT, PAYLOAD.c.payload).select_from(
+    EVENT.outerjoin(PAYLOAD, PAYLOAD.c.position == EVENT.c.position)
+)
+"""Outer, so that an event whose payload is gone is damage, and not a row less."""
+
+_PAGE: Final = _WHOLE.where(EVENT.c.position > bindparam("after")).order_by(EVENT.c.position).limit(bindparam("most"))
+
+_KNOWN: Final = select(EVENT.c.id, EVENT.c.position).where(EVENT.c.id.in_(bindparam("ids", expanding=True)))
+
+_OF_UUID: Final = _WHOLE.where(EVENT.c.uuid == bindparam("uuid"))
+_LATEST: Final = _OF_UUID.where(EVENT.c.position <= bindparam("at")).order_by(EVENT.c.position.desc()).limit(1)
+_NEXT: Final = _OF_UUID.where(EVENT.c.position > bindparam("after")).order_by(EVENT.c.position).limit(1)
+_OF_HANDLE: Final = _WHOLE.where(EVENT.c.handle == bindparam("handle")).order_by(EVENT.c.position.desc()).limit(1)
+
+_NEWEST: Final = (
+    select(EVENT.c.uuid.label("of"), func.max(EVENT.c.position).label("newest"))
+    .where(EVENT.c.uuid > bindparam("after"), EVENT.c.position <= bindparam("at"))
+    .group_by(EVENT.c.uuid)
+    .order_by(EVENT.c.uuid)
+    .limit(HEADS_PAGE)
+    .subquery()
+)
+"""Walks the index (uuid, position) in its own order and stops at the limit: no sort, no table."""
+
+_HEADS: Final = (
+    select(_NEWEST.c.of, EVENT)
+    .select_from(_NEWEST.outerjoin(EVENT, EVENT.c.position == _NEWEST.c.newest))
+    .order_by(_NEWEST.c.of)
+)
+
+
+class SqliteLog:
+    """A log in one SQLite file; see `events.log.Log`.
+
+    `create` makes the file if there is none. Raises ConfigError for a missing or foreign file, UnknownLogFormat for
+    one of another version, GapInLog for a damaged one, StorageUnusable where the disk or the rights are at fault.
+    """
+
+    def __init__(self, url: str, create: bool = False) -> None:
+        self.path = file.path_of(url)
+        if create and not self.path.exists():
+            file.make(self.path)
+        if not self.path.is_file():
+            raise ConfigError(f"[log] url: there is no log {self.path}", "`aipstream init` makes it.")
+        if self.path.stat().st_size == 0:
+            raise GapInLog(f"the log {self.path} is empty: it was cut off, or is no log")
+        self._engine = file.connections(self.path)
+        self._pid = os.getpid()
+        self._inode = self._inode_now()
+        try:
+            self._identity = file.identity_of(self._engine, self.path)
+            file.use_wal(self._engine, self.path)
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @property
+    def identity(self) -> str:
+        """The UUID made with the log."""
+        return self._identity
+
+    def append(self, batch: Sequence[Event]) -> list[Position]:
+        """One transaction. Raises Locked if another writer holds the log too long, StorageUnusable, ValueError."""
+        if not batch:
+            return []
+        ids = [event.id for event in batch]
+        headers, payloads = [], []
+        with self._transaction(write=True) as connection:
+            end = last = self._end_in(connection)
+            places: dict[bytes, Position] = {}
+            for start in range(0, len(ids), IDS_AT_ONCE):
+                found = connection.execute(_KNOWN, {"ids": ids[start : start + IDS_AT_ONCE]})
+                places.update(found.tuples().all())
+            for identity, event in zip(ids, batch, strict=True):
+                if identity not in places:
+                    last += 1
+                    places[identity] = last
+                    header, payload = rows(last, event)
+                    headers.append(header)
+                    payloads.append(payload)
+            if last > end:
+                connection.execute(insert(EVENT), headers)
+                connection.execute(insert(PAYLOAD), payloads)
+                connection.execute(update(META).where(META.c.key == "end").values(value=str(last)))
+        return [places[identity] for identity in ids]
+
+    def read(self, after: Position, limit: int | None = None) -> Iterator[Entry]:
+        """By pages of `PAGE_EVENTS` or about `PAGE_BYTES`. Damage is raised where it is, after what is before it."""
+        while limit is None or limit > 0:
+            page, fault = self._page(after, PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS))
+            yield from page
+            if fault is not None:
+                raise fault
+            if not page:
+                return
+            after = page[-1].position
+            limit = None if limit is None else limit - len(page)
+            page.clear()
+
+    def _page(self, after: Position, most: int) -> tuple[list[Entry], GapInLog | None]:
+        """The next events, none at the end; and the damage that follows them, if that is why they are no more."""
+        page: list[Entry] = []
+        room = PAGE_BYTES
+        with self._transaction() as connection:
+            end = self._end_in(connection)
+            if not BEGINNING <= after <= end:
+                raise GapInLog(
+                    f"there is no position {after} in the log {self.path}, which ends at {end}: "
+                    "it was cut off or exchanged"
+                )
+            expected = after + 1
+            with connection.execute(_PAGE, {"after": after, "most": most}) as found:
+                while len(page) < most and expected <= end and room > 0:
+                    try:
+                        page.append(self._expected(found.fetchone(), expected))
+                    except GapInLog as fault:
+                        return page, fault
+                    room -= len(page[-1].event.payload)
+                    expected += 1
+        return page, None
+
+    def _expected(self, row: Row[Any] | None, position: Position) -> Entry:
+        if row is None or row[0] != position:
+            raise GapInLog(f"position {position} is missing in the log {self.path}")
+        return entry(row)
+
+    def end(self) -> Position:
+        """The last position. Raises GapInLog if rows are missing at the end."""
+        with self._transaction() as connection:
+            return self._end_in(connection)
+
+    def position(self, *, time: str | None = None, lsn: int | None = None) -> Position:
+        """By a walk over one index. Raises ValueError unless exactly one of the two is given."""
+        if (time is None) == (lsn is None):
+            raise ValueError("position: either a time or an lsn")
+        wanted = EVENT.c.commit_time <= time if lsn is None else EVENT.c.lsn <= lsn
+        with self._transaction() as connection:
+            return connection.execute(select(func.max(EVENT.c.position)).where(wanted)).scalar_one() or BEGINNING
+
+    def latest(self, uuid: Uuid, at: Position | None = None) -> Entry | None:
+        """By the index (uuid, position)."""
+        with self._transaction() as connection:
+            upto = self._end_in(connection) if at is None else at
+            return self._one(connection, _LATEST, uuid=uuid, at=upto)
+
+    def history(self, uuid: Uuid) -> Iterator[Entry]:
+        """One event at a time: an object has few, and each may be large."""
+        after = BEGINNING
+        while True:
+            with self._transaction() as connection:
+                found = self._one(connection, _NEXT, uuid=uuid, after=after)
+            if found is None:
+                return
+            yield found
+            after = found.position
+
+    def lookup_handle(self, handle: str) -> Entry | None:
+        """By the index (handle, position)."""
+        with self._transaction() as connection:
+            return self._one(connection, _OF_HANDLE, handle=handle)
+
+    def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str]]:
+        """By pages of `HEADS_PAGE` objects, each header proved by its checksum.
+
+        Raises GapInLog if the log lacks rows: an object whose only event is gone would else look like one never seen.
+        """
+        with self._transaction() as connection:
+            end = self._end_in(connection)
+            there = connection.execute(select(func.count()).select_from(EVENT)).scalar_one()
+        if there != end:
+            raise GapInLog(f"the log {self.path} ends at position {end}, but holds {there} events")
+        upto = end if at is None else min(at, end)
+        after = ""
+        while True:
+            with self._transaction() as connection:
+                page = connection.execute(_HEADS, {"after": after, "at": upto}).all()
+            if not page:
+                return
+            for uuid, position, *rest in page:
+                event = proved([position, *rest])
+                if event.uuid != uuid:
+                    raise damaged(position, f"the index has it under {uuid!r}")
+                if event.type is not Type.DELETE:
+                    yield uuid, position, event.digest
+            after = page[-1][0]
+
+    def close(self) -> None:
+        """Close the connections. The last process to do so folds the WAL into the file."""
+        if self._pid == os.getpid():
+            self._engine.dispose()
+
+    def _transaction(self, *, write: bool = False) -> AbstractContextManager[Connection]:
+        if self._pid != os.getpid():
+            # A SQLite connection must not be carried over a fork; the parent goes on with its own.
+            self._engine.dispose(close=False)
+            self._pid = os.getpid()
+        if self._inode_now() != self._inode:
+            # Our connections are to the old file: what we appended there would be acknowledged and lost.
+            raise GapInLog(f"the log {self.path} was removed or exchanged while it was open")
+        return file.transaction(self._engine, self.path, write=write)
+
+    def _inode_now(self) -> tuple[int, int] | None:
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _end_in(self, connection: Connection) -> Position:
+        noted, last = connection.execute(_END).one()
+        last = last or BEGINNING
+        if noted != str(last):
+            raise GapInLog(f"the log {self.path} should end at position {noted}, but ends at {last}")
+        return int(last)
+
+    def _one(self, connection: Connection, query: Select[Any], **values: object) -> Entry | None:
+        row = connection.execute(query, values).first()
+        return None if row is None else entry(row)

@@ -1,0 +1,175 @@
+"""The file of a SQLite log: its URL, its making, its connections, and what its errors mean.
+
+Invariants:
+
+* A file under the log's name is a whole log: it is made under another name, synced, and then linked into place. So an
+  empty or foreign file is never taken for a new log and never overwritten.
+* Every connection commits with `synchronous = FULL`: in WAL mode the WAL is synced before COMMIT returns
+  (https://www.sqlite.org/pragma.html#pragma_synchronous).
+* No message holds a bound value.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import uuid as uuids
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+from events.errors import AipstreamError, ConfigError, GapInLog, Locked, StorageUnusable, UnknownLogFormat
+from events.log.sqlite_rows import FORMAT, META, TABLES
+
+BUSY_SECONDS: Final = 30.0
+"""How long a writer waits for another one before it is told that the log is locked."""
+
+PAGE_SIZE: Final = 8192
+"""Bytes. A compressed AIP of an item of common size fits into one or two overflow pages."""
+
+CHECKPOINT_PAGES: Final = 4096
+"""The WAL is folded into the file each 32 MiB instead of each 4 MiB: group commits of that size are usual."""
+
+BEGIN: Final = {False: "BEGIN", True: "BEGIN IMMEDIATE"}
+"""A writer takes its lock at once: one that first read and then wrote could not wait for another writer."""
+
+
+def path_of(url: str) -> Path:
+    """The absolute path in `sqlite:///relative` or `sqlite:////absolute`. Raises ConfigError for anything else."""
+    hint = "Use sqlite:///relative/path or sqlite:////absolute/path"
+    scheme, found, name = url.partition(":///")
+    if scheme != "sqlite" or not found or not name.strip("/") or name == ":memory:" or name.endswith("/"):
+        raise ConfigError(f"[log] url: {url!r} names no file", hint)
+    if "?" in name or "\0" in name:
+        raise ConfigError(f"[log] url: {url!r} has parameters; the SQLite log takes none", hint)
+    return Path(name).absolute()
+
+
+def make(path: Path) -> None:
+    """An empty log under that name, unless there is something already. Raises StorageUnusable."""
+    new = path.with_name(f"{path.name}.new-{uuids.uuid4().hex}")
+    try:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o640))
+        engine = connections(new)
+        try:
+            with transaction(engine, new, write=True) as connection:
+                TABLES.create_all(connection)
+                first = {"format": FORMAT, "identity": str(uuids.uuid4()), "end": "0"}
+                connection.execute(insert(META), [{"key": key, "value": value} for key, value in first.items()])
+            use_wal(engine, new)
+        finally:
+            engine.dispose()
+        _sync(new)
+        with suppress(FileExistsError):
+            os.link(new, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise StorageUnusable(f"the log {path} cannot be made: {error.strerror or error}") from error
+    finally:
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            with suppress(OSError):
+                Path(f"{new}{suffix}").unlink()
+
+
+def connections(path: Path) -> Engine:
+    """The connections to that file. SQLAlchemy opens them when they are needed, one for each thread at work."""
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        max_overflow=-1,
+        hide_parameters=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _record: object) -> None:
+        # The driver's own transactions would begin late and never for a SELECT; ours begin with BEGIN, below.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {2 * CHECKPOINT_PAGES * PAGE_SIZE}")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(BEGIN[bool(connection.get_execution_options().get("write"))])
+
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine, path: Path, *, write: bool = False) -> Iterator[Connection]:
+    """One snapshot to read, or one group commit. Raises what `meaning` says of SQLite's errors."""
+    try:
+        with engine.connect().execution_options(write=write) as connection, connection.begin():
+            yield connection
+    except DBAPIError as error:
+        raise meaning(error.orig, path) from error
+
+
+def use_wal(engine: Engine, path: Path) -> None:
+    """Readers and a writer side by side. It is kept in the file; a copy made by `VACUUM INTO` has lost it."""
+    try:
+        # Below SQLAlchemy's own BEGIN: the mode cannot change within a transaction.
+        with closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+            mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
+            if mode != "wal":
+                mode = cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    except DBAPIError as error:
+        raise meaning(error.orig, path) from error
+    except sqlite3.Error as error:
+        raise meaning(error, path) from error
+    if mode != "wal":
+        raise StorageUnusable(f"the log {path} cannot be put into WAL mode (it is {mode!r})", _NETWORK)
+
+
+def identity_of(engine: Engine, path: Path) -> str:
+    """The UUID of the log. Raises ConfigError if the file is no log, UnknownLogFormat if it is of another version."""
+    with transaction(engine, path) as connection:
+        meta = dict(connection.execute(select(META.c.key, META.c.value)).tuples().all())
+    if not {"format", "identity", "end"} <= meta.keys():
+        raise _foreign(path)
+    if meta["format"] != FORMAT:
+        raise UnknownLogFormat(f"the log {path} has format {meta['format']!r}; known is {FORMAT!r}")
+    return str(meta["identity"])
+
+
+def _foreign(path: Path) -> ConfigError:
+    return ConfigError(f"{path} is an SQLite database, but not a log", "Correct [log] url; the file was not touched.")
+
+
+_DAMAGED: Final = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT"}
+_BUSY: Final = {"SQLITE_BUSY", "SQLITE_LOCKED"}
+_NETWORK: Final = (
+    "A log needs a local disk: SQLite's WAL does not work on NFS or SMB. Move it, or use another back end."
+)
+
+
+def meaning(error: BaseException | None, path: Path) -> AipstreamError:
+    """Our error for one of SQLite's (https://www.sqlite.org/rescode.html), which name what and not what to do."""
+    name: str = getattr(error, "sqlite_errorname", None) or ""
+    primary = "_".join(name.split("_")[:2])
+    if primary in _DAMAGED:
+        return GapInLog(f"the log {path} is damaged, or is no SQLite database: {error}")
+    if "decode to UTF-8" in str(error):
+        return GapInLog(f"the log {path} is damaged: {error}")
+    if name == "SQLITE_IOERR_SHORT_READ":
+        return GapInLog(f"the log {path} is cut off: {error}")
+    if primary in _BUSY:
+        return Locked(f"the log {path} was locked by another writer for {BUSY_SECONDS:.0f} s")
+    if str(error).startswith(("no such table", "no such column")):
+        return _foreign(path)
+    return StorageUnusable(f"the log {path} cannot be used: {error}{f' ({name})' if name else ''}")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
