@@ -1,0 +1,93 @@
+"""A batch of events, decided: what each of them asks of this target. Pure but for the readers it is given.
+
+Invariants:
+
+* Of several events of one object only the last counts (events are state).
+* An event at or before the position that the ledger holds for its object is old and asks nothing: older never
+  overwrites newer, so a log can be replayed from any earlier position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import events.aip
+from daemon.target.ledger import Parked, Standing
+from events.aip.model import KIND_ORDER, Aip, Kind, Uuid
+from events.errors import AipstreamError, InvalidAip
+from events.event import Event, Position, Type, decompress
+from events.log import Entry
+
+OnDrift = Literal["overwrite", "skip", "park"]
+
+
+class Put(NamedTuple):
+    """An object to be made as the event says."""
+
+    position: Position
+    event: Event
+    aip: Aip
+
+
+class Drifted(NamedTuple):
+    """An object that somebody edited on the target behind our back."""
+
+    uuid: Uuid
+    kind: Kind
+    handle: str | None
+
+
+class Decided(NamedTuple):
+    """What a batch comes to. `broken` are events whose payload cannot be read."""
+
+    puts: list[Put]
+    deletes: list[Entry]
+    old: int
+    broken: list[Parked]
+
+
+def parked(entry: Entry, error: Exception, needs: Sequence[Uuid] = ()) -> Parked:
+    """The event put aside for that reason."""
+    reason = str(error).strip().split("\n")[0] if not isinstance(error, AipstreamError) else str(error)
+    return Parked(entry.event.uuid, entry.event.kind, entry.position, type(error).__name__, reason[:2000],
+                  tuple(sorted(needs)))
+
+
+def newest(entries: Sequence[Entry]) -> list[Entry]:
+    """The last event of every object, in the order of the log."""
+    last = {entry.event.uuid: entry for entry in entries}
+    return sorted(last.values(), key=lambda entry: entry.position)
+
+
+def is_old(entry: Entry, standing: Standing | None) -> bool:
+    """Whether the target stands at that event or at a later one of the same object."""
+    return standing is not None and standing.position >= entry.position
+
+
+def decide(entries: Sequence[Entry], standings: Mapping[Uuid, Standing], *, again: bool = False) -> Decided:
+    """What those events (one an object) ask for. `again`: also those that the ledger says are applied."""
+    puts: list[Put] = []
+    deletes: list[Entry] = []
+    broken: list[Parked] = []
+    old = 0
+    for entry in entries:
+        if not again and is_old(entry, standings.get(entry.event.uuid)):
+            old += 1
+        elif entry.event.type is Type.DELETE:
+            deletes.append(entry)
+        else:
+            try:
+                puts.append(Put(entry.position, entry.event, decode(entry.event)))
+            except (ValueError, InvalidAip) as error:
+                broken.append(parked(entry, error))
+    deletes.sort(key=lambda entry: -KIND_ORDER[entry.event.kind])
+    return Decided(puts, deletes, old, broken)
+
+
+def decode(event: Event) -> Aip:
+    """The object in an event's payload. Raises InvalidAip if it is damaged or speaks of another object."""
+    aip = events.aip.read(decompress(event.payload))
+    if aip.uuid != event.uuid or aip.kind != event.kind:
+        raise InvalidAip(f"the payload is of {aip.kind} {aip.uuid}, its event of {event.kind} {event.uuid}")
+    return aip

@@ -1,0 +1,340 @@
+"""The native target: batches of events applied by SQL, exactly once in effect.
+
+Invariants (and why killing it anywhere is harmless):
+
+1. Files first. They are durable before the transaction that names them commits; a file without a row is harmless.
+2. Objects, ledger and position commit together. So the position never says more or less than the rows.
+3. An event that cannot be applied is parked in that same transaction, with its reason, and the position goes on.
+   When what it needs arrives, it is applied from the log. Nothing is lost and nothing blocks the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import psycopg2
+import psycopg2.errors
+import structlog
+
+from daemon.dspace import fingerprint, version
+from daemon.dspace.connect import Connection, connect, unreachable
+from daemon.dspace.facets import Options
+from daemon.failpoint import failpoint
+from daemon.target import ledger
+from daemon.target.batch import Decided, Drifted, OnDrift, Put, decide, newest, parked
+from daemon.target.files import Assetstore, Wanted
+from daemon.target.native import match, missing_parents, write
+from events.aip.model import Aip, Kind, Uuid
+from events.blobs import Blobs
+from events.errors import AipstreamError
+from events.event import Position
+from events.log import Entry, Log
+
+logger = structlog.get_logger(__name__)
+
+_RETRIED = (psycopg2.errors.DeadlockDetected, psycopg2.errors.SerializationFailure, psycopg2.errors.LockNotAvailable,
+            psycopg2.errors.QueryCanceled)
+_ATTEMPTS = 5
+
+
+class ParentMissing(AipstreamError):
+    """An object whose owner is not on the target. It is applied by itself when the owner comes."""
+
+    hint = "Nothing to do if the owner is further on in the log; else `aipstream snapshot` captures it again."
+
+
+class EditedOnTarget(AipstreamError):
+    """An object was edited on the target since the last replay, and `[target] on_drift = "park"`."""
+
+    hint = "Undo the edit on the target, or replay with `--on-drift overwrite`; then `aipstream park retry`."
+
+
+@dataclass
+class Applied:
+    """What came of a replay: objects by what happened to them. `differing` were written but do not read back equal."""
+
+    events: int = 0
+    written: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    old: int = 0
+    parked: int = 0
+    released: int = 0
+    files: int = 0
+    drifted: list[Drifted] = field(default_factory=list)
+    losses: list[tuple[Uuid, str]] = field(default_factory=list)
+    differing: list[Uuid] = field(default_factory=list)
+
+    def add(self, other: Applied) -> None:
+        """Add the counts of another batch."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+
+class NativeTarget:
+    """One target database with its assetstore. Not safe for use from several threads."""
+
+    def __init__(self, dsn: str, assetstore: Path, blobs: Blobs, log: Log, *, passwords: bool = False,
+                 drafts: bool = False, on_drift: OnDrift = "overwrite") -> None:
+        self.dsn = dsn
+        self.assetstore = Assetstore(assetstore)
+        self.blobs = blobs
+        self.log = log
+        self.on_drift = on_drift
+        self._settings = (passwords, drafts)
+        self._connection: Connection | None = None
+        self._options: Options | None = None
+
+    # --- the connection -------------------------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> Connection:
+        """The target's connection, made when first needed, with the replayer's lock and the ledger in place."""
+        if self._connection is None or self._connection.closed:
+            connection = connect(self.dsn, "target")
+            try:
+                repository = version.probe(connection)
+                ledger.create(connection)
+                connection.commit()
+                ledger.lock(connection)
+                connection.commit()
+            except BaseException:
+                connection.close()
+                raise
+            passwords, drafts = self._settings
+            self._options = Options(repository.security_level, True, passwords, drafts)
+            self._connection = connection
+        return self._connection
+
+    @property
+    def options(self) -> Options:
+        """How digests are computed here."""
+        self.connection  # noqa: B018 - connecting is what finds the options
+        assert self._options is not None  # noqa: S101 - set together with the connection
+        return self._options
+
+    def close(self) -> None:
+        """Give the connection, and with it the lock, back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def position(self) -> Position:
+        """Up to where the log has been applied."""
+        place = ledger.position(self.connection, self.log.identity)
+        self.connection.rollback()
+        return place
+
+    # --- batches ----------------------------------------------------------------------------------------------------
+
+    def apply(self, entries: Sequence[Entry]) -> Applied:
+        """Apply a run of the log: consecutive entries after the position. Raises TargetUnreachable.
+
+        The position moves to the last entry. What cannot be applied is parked; what it was waiting for releases it.
+        """
+        done = self._apply(newest(entries), move_to=entries[-1] if entries else None)
+        done.events = len(entries)
+        return done
+
+    def retry(self, uuids: Sequence[Uuid] | None = None) -> Applied:
+        """Try parked events again, all or those of `uuids`, each as it now stands in the log."""
+        rows = ledger.parked(self.connection, uuids)
+        self.connection.rollback()
+        return self._again([row.uuid for row in rows])
+
+    def discard(self, uuids: Sequence[Uuid]) -> int:
+        """Forget parked events; the objects stay as they are on the target until their next event."""
+        rows = ledger.parked(self.connection, uuids)
+        ledger.unpark(self.connection, [row.uuid for row in rows])
+        self.connection.commit()
+        return len(rows)
+
+    def _again(self, uuids: Sequence[Uuid]) -> Applied:
+        place = self.position()
+        entries = [entry for uuid in uuids if (entry := self.log.latest(uuid, at=place)) is not None]
+        entries.sort(key=lambda entry: entry.position)
+        done = self._apply(entries, again=True)
+        done.released = done.written
+        return done
+
+    def _apply(self, entries: Sequence[Entry], *, move_to: Entry | None = None, again: bool = False) -> Applied:
+        try:
+            done, arrived = self._with_retries(lambda: self._transaction(entries, move_to, again))
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            self.close()
+            raise unreachable("target", self.dsn, error) from error
+        except psycopg2.Error as error:
+            self.connection.rollback()
+            done, arrived = self._halves(entries, move_to, again, error)
+        failpoint("replay.committed")
+        if arrived:
+            released = ledger.released_by(self.connection, arrived)
+            self.connection.rollback()
+            if released:
+                done.add(self._again(released))
+        return done
+
+    def _with_retries(self, work: Callable[[], tuple[Applied, list[Uuid]]]) -> tuple[Applied, list[Uuid]]:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return work()
+            except _RETRIED as error:
+                self.connection.rollback()
+                logger.warning("replay.retry", attempt=attempt, error=str(error).strip())
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError
+
+    def _halves(self, entries: Sequence[Entry], move_to: Entry | None, again: bool,
+                error: psycopg2.Error) -> tuple[Applied, list[Uuid]]:
+        """Find the object that PostgreSQL refuses: halve until one is left, park that one, apply the others."""
+        if len(entries) <= 1:
+            if not entries:
+                raise error
+            ledger.park(self.connection, [parked(entries[0], error)])
+            self._move(move_to)
+            self.connection.commit()
+            logger.warning("replay.parked", uuid=entries[0].event.uuid, error=str(error).strip().split("\n")[0])
+            return Applied(parked=1), []
+        middle = len(entries) // 2
+        done = self._apply(entries[:middle], again=again)
+        done.add(self._apply(entries[middle:], move_to=move_to, again=again))
+        return done, []
+
+    def _move(self, to: Entry | None) -> None:
+        if to is not None:
+            ledger.advance(self.connection, self.log.identity, to.position, to.event.lsn, to.event.commit_time)
+
+    # --- one transaction ----------------------------------------------------------------------------------------------
+
+    def _transaction(self, entries: Sequence[Entry], move_to: Entry | None, again: bool) -> tuple[Applied, list[Uuid]]:
+        """Everything of one batch; returns the counts and the objects that are now there."""
+        connection = self.connection
+        standings = ledger.standings(connection, [entry.event.uuid for entry in entries])
+        decided = decide(entries, standings, again=again)
+        done = Applied(old=decided.old)
+        match(connection, [put.aip for put in decided.puts])
+        aside = list(decided.broken)
+        puts = self._different(decided, standings, done, aside)
+        puts = self._with_parents(puts, aside)
+        internal_ids, failed = self._place(puts, done)
+        aside += [parked(Entry(put.position, put.event), failed[put.event.uuid])
+                  for put in puts if put.event.uuid in failed]
+        puts = self._with_parents([put for put in puts if put.event.uuid not in failed], aside)
+        failpoint("replay.files")
+        deletes = [(entry.event.kind, entry.event.uuid) for entry in decided.deletes]
+        missing: dict[Uuid, set[Uuid]] = {}
+        if puts or deletes:
+            written = write(connection, [put.aip for put in puts], deletes, self.options, internal_ids)
+            missing = written.missing
+            done.losses += written.losses
+        failpoint("replay.written")
+        self._record(puts, decided, missing, done)
+        ledger.park(connection, aside)
+        self._move(move_to)
+        failpoint("replay.recorded")
+        connection.commit()
+        done.parked, done.deleted = len(aside), len(deletes)
+        return done, [put.event.uuid for put in puts]
+
+    def _digests(self, puts: Sequence[Put]) -> dict[Uuid, str]:
+        """The digest of each of those objects on the target as it is now, by source UUID."""
+        names = ledger.aliases(self.connection)
+        back = {target: source for source, target in names.items()}
+        by_kind: dict[Kind, list[Uuid]] = {}
+        for put in puts:
+            by_kind.setdefault(put.event.kind, []).append(names.get(put.event.uuid, put.event.uuid))
+        found: dict[Uuid, str] = {}
+        for kind, uuids in by_kind.items():
+            here = fingerprint.digests(self.connection, kind, uuids, self.options)
+            found.update((back.get(uuid, uuid), digest) for uuid, digest in here.items())
+        return found
+
+    def _different(self, decided: Decided, standings: dict[Uuid, ledger.Standing], done: Applied,
+                   aside: list[ledger.Parked]) -> list[Put]:
+        """The puts that have something to do; the others are noted in the ledger. Finds edits behind our back."""
+        here = self._digests(decided.puts)
+        puts: list[Put] = []
+        same: list[Put] = []
+        for put in decided.puts:
+            uuid, now = put.event.uuid, here.get(put.event.uuid)
+            if now == put.event.digest:
+                same.append(put)
+                continue
+            standing = standings.get(uuid)
+            if put.event.kind is not Kind.REGISTRY and standing and not standing.deleted and now != standing.digest:
+                done.drifted.append(Drifted(uuid, put.event.kind, put.event.handle))
+                if self.on_drift == "skip":
+                    continue
+                if self.on_drift == "park":
+                    aside.append(parked(Entry(put.position, put.event), EditedOnTarget(
+                        f"{put.event.kind} {put.event.handle or uuid} was edited on the target")))
+                    continue
+            puts.append(put)
+        done.unchanged = len(same)
+        ledger.record(self.connection, [(put.event.uuid, put.event.kind, put.event.digest, put.position, False)
+                                        for put in same])
+        if same:
+            ledger.unpark(self.connection, [put.event.uuid for put in same])
+            ledger.set_waiting(self.connection, [put.event.uuid for put in same], {})
+        return puts
+
+    def _with_parents(self, puts: list[Put], aside: list[ledger.Parked]) -> list[Put]:
+        """The puts whose owners are on the target or among them; the others are put aside, and so are theirs."""
+        while missing := missing_parents(self.connection, [put.aip for put in puts]):
+            for put in puts:
+                if needs := missing.get(put.event.uuid):
+                    aside.append(parked(Entry(put.position, put.event), ParentMissing(
+                        f"{put.event.kind} {put.event.handle or put.event.uuid} belongs to {', '.join(sorted(needs))}, "
+                        "which is not on the target"), sorted(needs)))
+            puts = [put for put in puts if put.event.uuid not in missing]
+        return puts
+
+    def _place(self, puts: Sequence[Put], done: Applied) -> tuple[dict[Uuid, str], dict[Uuid, Exception]]:
+        """Files of new or changed bitstreams; returns their internal ids, and the objects whose files failed."""
+        owners: dict[Uuid, Uuid] = {}
+        wanted: list[Wanted] = []
+        present = self._present([row.uuid for put in puts for row in put.aip.bitstreams])
+        for put in puts:
+            for want in _contents(put.aip):
+                owners[want.bitstream] = put.event.uuid
+                checksum, size, internal_id = present.get(want.bitstream, (None, -1, None))
+                if (checksum, size) != (want.md5, want.size) or not self.assetstore.holds(internal_id, size):
+                    wanted.append(want)
+        placed, failed = self.assetstore.place(wanted, self.blobs)
+        done.files = len(placed)
+        return placed, {owners[bitstream]: error for bitstream, error in failed.items()}
+
+    def _present(self, uuids: Sequence[Uuid]) -> dict[Uuid, tuple[str | None, int, str | None]]:
+        if not uuids:
+            return {}
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT uuid::text, checksum, size_bytes, internal_id FROM bitstream "
+                           "WHERE uuid = ANY (%s::uuid[])", [list(uuids)])
+            return {uuid: (checksum, size, internal_id) for uuid, checksum, size, internal_id in cursor}
+
+    def _record(self, puts: Sequence[Put], decided: Decided, missing: dict[Uuid, set[Uuid]], done: Applied) -> None:
+        """Note what is there now. What was written but does not read back as the event says is told, not hidden."""
+        here = self._digests(puts)
+        rows = []
+        for put in puts:
+            uuid, now = put.event.uuid, here.get(put.event.uuid, "")
+            rows.append((uuid, put.event.kind, now, put.position, False))
+            if now != put.event.digest and uuid not in missing and put.event.kind is not Kind.REGISTRY:
+                done.differing.append(uuid)
+                logger.warning("replay.differs", kind=put.event.kind.value, uuid=uuid, handle=put.event.handle,
+                               position=put.position)
+        rows += [(entry.event.uuid, entry.event.kind, "", entry.position, True) for entry in decided.deletes]
+        ledger.record(self.connection, rows)
+        touched = [row[0] for row in rows]
+        ledger.set_waiting(self.connection, touched, missing)
+        ledger.unpark(self.connection, touched)
+        done.written = len(puts)
+
+
+def _contents(aip: Aip) -> list[Wanted]:
+    stored = {row.uuid: row for row in aip.stored}
+    return [Wanted(row.uuid, stored[row.uuid].internal_id, stored[row.uuid].sha256 or "", row.checksum, row.size)
+            for row in aip.bitstreams if row.uuid in stored]
