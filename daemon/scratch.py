@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import psycopg2
 
@@ -62,12 +63,15 @@ class Cluster:
     """
 
     def __init__(self, settings: Mapping[str, str] | None = None, *, durable: bool = False) -> None:
-        self.settings = {**SETTINGS, **({} if durable else {"fsync": "off", "synchronous_commit": "off"}),
-                         **(settings or {})}
+        self.settings = {
+            **SETTINGS,
+            **({} if durable else {"fsync": "off", "synchronous_commit": "off"}),
+            **(settings or {}),
+        }
         self.folder = Path(tempfile.mkdtemp(prefix="aipstream-pg-"))
         self.port = free_port()
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         try:
             self._initialise()
             self.start()
@@ -76,33 +80,64 @@ class Cluster:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
         who = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        done = subprocess.run([*who, str(postgres_programs() / program), *arguments], cwd="/", text=True, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs
+            [*who, str(postgres_programs() / program), *arguments],
+            cwd="/",
+            text=True,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )
         if done.returncode:
             log = self.folder / "log"
             tail = log.read_text(errors="replace")[-2000:] if log.exists() else ""
-            raise PreconditionError(f"{program} failed: {done.stdout.strip()}\n{tail}".strip(),
-                                    "The messages above are PostgreSQL's own.")
+            raise PreconditionError(
+                f"{program} failed: {done.stdout.strip()}\n{tail}".strip(), "The messages above are PostgreSQL's own."
+            )
 
     def _initialise(self) -> None:
         if os.geteuid() == 0:
             account = pwd.getpwnam("postgres")
             os.chown(self.folder, account.pw_uid, account.pw_gid)
-        self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                  "--locale=C", "--no-sync")
+        self._run(
+            "initdb",
+            "-D",
+            str(self.folder / "data"),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        )
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
         options = " ".join(f"-c {name}='{value}'" for name, value in {**self.settings, "port": str(self.port)}.items())
-        self._run("pg_ctl", "-D", str(self.folder / "data"), "-o", options, "-l", str(self.folder / "log"), "-w",
-                  "-t", "60", "start")
+        self._run(
+            "pg_ctl",
+            "-D",
+            str(self.folder / "data"),
+            "-o",
+            options,
+            "-l",
+            str(self.folder / "log"),
+            "-w",
+            "-t",
+            "60",
+            "start",
+        )
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server (`smart`, `fast` or `immediate`, as pg_ctl has it); no error if it is down already."""
@@ -121,10 +156,13 @@ class Cluster:
 
     def drop(self, database: str) -> None:
         """Drop a database, cutting its connections and dropping its slots."""
-        self._statement("select pg_terminate_backend(active_pid) from pg_replication_slots "
-                        f"where active and database = '{database}'")
-        self._statement(f"select pg_drop_replication_slot(slot_name) from pg_replication_slots "
-                        f"where database = '{database}'")
+        self._statement(
+            "select pg_terminate_backend(active_pid) from pg_replication_slots "
+            f"where active and database = '{database}'"
+        )
+        self._statement(
+            f"select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = '{database}'"
+        )
         self._statement(f'drop database if exists "{database}" with (force)')
 
     def _statement(self, sql: str) -> None:

@@ -75,12 +75,24 @@ def open_ends(source_dsn: str, target_dsn: str, *, passwords: bool = False, draf
     target.set_session(isolation_level="REPEATABLE READ", readonly=True)
     if not ledger.exists(target):
         raise PreconditionError("[target] nothing has been replayed into this database yet", "Run `aipstream replay`.")
-    return Ends(source, Options(version.probe(source).security_level, False, passwords, drafts),
-                target, Options(version.probe(target).security_level, True, passwords, drafts))
+    return Ends(
+        source,
+        Options(version.probe(source).security_level, False, passwords, drafts),
+        target,
+        Options(version.probe(target).security_level, True, passwords, drafts),
+    )
 
 
-def verify(source_dsn: str, target_dsn: str, *, passwords: bool = False, drafts: bool = False, limit: int = 1000,
-           details: bool = False, progress: Callable[[Kind, int], None] | None = None) -> Report:
+def verify(
+    source_dsn: str,
+    target_dsn: str,
+    *,
+    passwords: bool = False,
+    drafts: bool = False,
+    limit: int = 1000,
+    details: bool = False,
+    progress: Callable[[Kind, int], None] | None = None,
+) -> Report:
     """Compare everything. At most `limit` differences are kept by name, the others counted in `more`.
 
     `details` looks into each kept difference, facet by facet.
@@ -103,8 +115,13 @@ def verify(source_dsn: str, target_dsn: str, *, passwords: bool = False, drafts:
                 if here is None and kind in {Kind.PERSON, Kind.GROUP, Kind.TOMBSTONE}:
                     report.local[kind.value] = report.local.get(kind.value, 0) + 1
                 elif len(report.differences) < limit:
-                    how: How = ("only on the target" if here is None else
-                                "missing on the target" if there is None else "differs")
+                    how: How = (
+                        "only on the target"
+                        if here is None
+                        else "missing on the target"
+                        if there is None
+                        else "differs"
+                    )
                     report.differences.append(Difference(kind, uuid, how))
                 else:
                     report.more += 1
@@ -114,8 +131,9 @@ def verify(source_dsn: str, target_dsn: str, *, passwords: bool = False, drafts:
     return report
 
 
-def recheck(source_dsn: str, target_dsn: str, differences: list[Difference], *, passwords: bool = False,
-            drafts: bool = False) -> list[Difference]:
+def recheck(
+    source_dsn: str, target_dsn: str, differences: list[Difference], *, passwords: bool = False, drafts: bool = False
+) -> list[Difference]:
     """Those of the differences that still stand: a replica that is running may have caught up meanwhile."""
     ends = open_ends(source_dsn, target_dsn, passwords=passwords, drafts=drafts)
     with closing(ends.source), closing(ends.target):
@@ -131,8 +149,10 @@ def recheck(source_dsn: str, target_dsn: str, differences: list[Difference], *, 
 
 def _lsn(connection: Connection) -> str:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
-                       "ELSE pg_current_wal_insert_lsn() END)::text")
+        cursor.execute(
+            "SELECT (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
+            "ELSE pg_current_wal_insert_lsn() END)::text"
+        )
         return str(cursor.fetchone()[0])  # type: ignore[index]
 
 
@@ -142,8 +162,10 @@ _Pair = tuple[Uuid, str | None, str | None]
 def _pairs(ends: Ends, kind: Kind, names: dict[Uuid, Uuid]) -> Iterator[_Pair]:
     """(uuid, digest on the source, digest on the target) of every object of the kind; None where it is not."""
     renamed = {target: source for source, target in names.items()}
-    sides = (_ahead(fingerprint.sweep(ends.source, kind, ends.source_options)),
-             _ahead(fingerprint.sweep(ends.target, kind, ends.target_options)))
+    sides = (
+        _ahead(fingerprint.sweep(ends.source, kind, ends.source_options)),
+        _ahead(fingerprint.sweep(ends.target, kind, ends.target_options)),
+    )
     elsewhere: dict[Uuid, str] = {}
     here: dict[Uuid, str] = {}
     current: Uuid | None = None
@@ -204,8 +226,10 @@ def _registry(ends: Ends) -> Iterator[_Pair]:
         if uuid not in there:
             yield uuid, "", None
             continue
-        missing = any(set(getattr(here[uuid], facet.name)) - set(getattr(there[uuid], facet.name))
-                      for facet in FACETS[Kind.REGISTRY])
+        missing = any(
+            set(getattr(here[uuid], facet.name)) - set(getattr(there[uuid], facet.name))
+            for facet in FACETS[Kind.REGISTRY]
+        )
         yield uuid, "", "missing rows" if missing else ""
 
 
@@ -221,5 +245,3 @@ def _told(ends: Ends, each: Difference, names: dict[Uuid, Uuid], *, details: boo
         there = fingerprint.by_facet(ends.target, each.kind, names.get(each.uuid, each.uuid), ends.target_options)
         parts = tuple(name for name in here if here[name] != there.get(name))
     return each._replace(handle=row[0] if row else None, parts=parts)
-
-

@@ -67,6 +67,20 @@ class StorageUnusable(AipstreamError):
     hint = "Free space on that disk, or mend its rights or mount; then start again, which resumes where it stopped."
 
 
+class StateDamaged(AipstreamError):
+    """The file in which the source side remembers what it has captured cannot be read."""
+
+    exit_code = 10
+    hint = "Move the file away: it is made again from the log. Nothing that was captured is lost."
+
+
+class SourceChanged(AipstreamError):
+    """The database behind the source is not the one that was captured so far: exchanged, or restored to earlier."""
+
+    exit_code = 9
+    hint = "If that is meant to be, `aipstream snapshot` takes the database as it is now and captures what differs."
+
+
 class SourceUnreachable(AipstreamError):
     """The source database or assetstore does not answer."""
 

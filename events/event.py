@@ -85,6 +85,7 @@ def lsn_number(text: str) -> int:
 MAX_DOCUMENT: Final = 512 * 1024 * 1024
 """A payload larger than this after decompression is refused: no AIP document of DSpace comes near it."""
 
+
 def compress(document: bytes) -> bytes:
     """zstd at level 3 with the content size in the frame."""
     return zstandard.ZstdCompressor(level=3).compress(document)

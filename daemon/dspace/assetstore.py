@@ -21,5 +21,5 @@ def relative_path(internal_id: str) -> PurePosixPath:
     name = internal_id.rsplit("/", 1)[-1]
     if name in {"", ".", ".."} or "\0" in name:
         raise ValueError(f"not an internal id: {internal_id!r}")
-    levels = [name[place:place + 2] for place in (0, 2, 4) if name[place:place + 2]]
+    levels = [name[place : place + 2] for place in (0, 2, 4) if name[place : place + 2]]
     return PurePosixPath(*levels, name)

@@ -5,7 +5,7 @@ Invariant: dates and instants are printed and read as ISO in UTC, whatever the s
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import psycopg2
 import psycopg2.extensions
@@ -15,8 +15,10 @@ from events.errors import AipstreamError, ConfigError, SourceUnreachable, Target
 Connection = psycopg2.extensions.connection
 End = Literal["source", "target"]
 
-_SESSION = ("SET SESSION timezone = 'UTC'; SET SESSION datestyle = 'ISO, YMD'; SET SESSION client_min_messages = error; "
-            "SET SESSION standard_conforming_strings = on; SET SESSION bytea_output = 'hex'; SET SESSION jit = off")
+_SESSION = (
+    "SET SESSION timezone = 'UTC'; SET SESSION datestyle = 'ISO, YMD'; SET SESSION client_min_messages = error; "
+    "SET SESSION standard_conforming_strings = on; SET SESSION bytea_output = 'hex'; SET SESSION jit = off"
+)
 
 
 def unreachable(end: End, dsn: str, error: Exception) -> AipstreamError:
@@ -25,7 +27,7 @@ def unreachable(end: End, dsn: str, error: Exception) -> AipstreamError:
     return (SourceUnreachable if end == "source" else TargetUnreachable)(message)
 
 
-def connect(dsn: str, end: End, *, readonly: bool | None = None, **options: Any) -> Connection:
+def connect(dsn: str, end: End, *, readonly: bool | None = None) -> Connection:
     """A connection in repeatable read on the source (one snapshot a transaction), read committed on the target.
 
     Raises SourceUnreachable or TargetUnreachable, ConfigError for a dsn that libpq cannot read.
@@ -33,17 +35,26 @@ def connect(dsn: str, end: End, *, readonly: bool | None = None, **options: Any)
     try:
         psycopg2.extensions.parse_dsn(dsn)
     except psycopg2.ProgrammingError as error:
-        raise ConfigError(f"[{end}] dsn: {without_password(str(error).strip())}",
-                          "Write a libpq URL: postgresql://USER@HOST:5432/DATABASE") from error
+        raise ConfigError(
+            f"[{end}] dsn: {without_password(str(error).strip())}",
+            "Write a libpq URL: postgresql://USER@HOST:5432/DATABASE",
+        ) from error
     try:
-        connection = psycopg2.connect(dsn, application_name=f"aipstream {end}", connect_timeout=10,
-                                      client_encoding="UTF8", keepalives_idle=30, **options)
+        connection: Connection = psycopg2.connect(
+            dsn,
+            application_name=f"aipstream {end}",
+            connect_timeout=10,
+            client_encoding="UTF8",
+            keepalives_idle=30,
+        )
         with connection.cursor() as cursor:
             cursor.execute(_SESSION)
         connection.commit()
     except psycopg2.OperationalError as error:
         raise unreachable(end, dsn, error) from error
     source = end == "source"
-    connection.set_session(isolation_level="REPEATABLE READ" if source else "READ COMMITTED",
-                           readonly=source if readonly is None else readonly)
+    connection.set_session(
+        isolation_level="REPEATABLE READ" if source else "READ COMMITTED",
+        readonly=source if readonly is None else readonly,
+    )
     return connection

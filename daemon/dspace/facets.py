@@ -129,30 +129,33 @@ LIVE_OR_DRAFT: Final = """({x}.in_archive OR {x}.withdrawn
 INSTANT: Final = "to_char({x} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 LOCAL_INSTANT: Final = "to_char({x}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
 
-# --- facets that several kinds share -----------------------------------------------------------------------------
+# --- facets that several kinds share ------------------------------------------------------------------------
 
 _VALUES = Facet("values", model.Value, """
-    SELECT p.owner::text AS owner, p.name, f.name AS field, m.place, m.text_value, m.text_lang, m.authority, m.confidence, $security
+    SELECT p.owner::text, p.name, f.name AS field, m.place, m.text_value, m.text_lang, m.authority,
+           m.confidence, $security
     FROM part p JOIN metadatavalue m ON m.dspace_object_id = p.subject JOIN field f ON f.id = m.metadata_field_id""")
 
 _POLICIES = Facet("policies", model.Policy, """
-    SELECT p.owner::text AS owner, p.name, r.action_id, $ref(r.epersongroup_id), $ref(r.eperson_id), r.start_date::text, r.end_date::text,
+    SELECT p.owner::text, p.name, r.action_id, $ref(r.epersongroup_id), $ref(r.eperson_id), r.start_date::text,
+           r.end_date::text,
            r.rpname, r.rptype, r.rpdescription
     FROM part p JOIN resourcepolicy r ON r.dspace_object = p.subject
     WHERE r.eperson_id IS NOT NULL OR r.epersongroup_id IS NOT NULL""")
 
 _HANDLES = Facet("handles", model.HandleRow, """
-    SELECT p.owner::text AS owner, p.name, h.handle,
+    SELECT p.owner::text, p.name, h.handle,
            (row_number() OVER (PARTITION BY p.owner, h.resource_id ORDER BY h.handle_id) - 1)::int, h.resource_legacy_id
     FROM part p JOIN handle h ON h.resource_id = p.subject WHERE h.handle IS NOT NULL""")
 
 _DOIS = Facet("dois", model.Doi, """
-    SELECT p.owner::text AS owner, p.name, d.doi, d.status, d.resource_id
+    SELECT p.owner::text, p.name, d.doi, d.status, d.resource_id
     FROM part p JOIN doi d ON d.dspace_object = p.subject WHERE d.doi IS NOT NULL""")
 
 _SUBSCRIPTIONS = Facet("subscriptions", model.Subscription, """
-    SELECT p.owner::text AS owner, p.name, $ref(u.eperson_id), u.type,
-           coalesce((SELECT string_agg(concat(q.name, '=', q.value), E'\\n' ORDER BY q.name COLLATE "C", q.value COLLATE "C")
+    SELECT p.owner::text, p.name, $ref(u.eperson_id), u.type,
+           coalesce((SELECT string_agg(concat(q.name, '=', q.value), E'\\n' ORDER BY q.name COLLATE "C",
+           q.value COLLATE "C")
                      FROM subscription_parameter q WHERE q.subscription_id = u.subscription_id), '')
     FROM part p JOIN subscription u ON u.dspace_object_id = p.subject WHERE u.eperson_id IS NOT NULL""")
 
@@ -160,12 +163,12 @@ _ITEM_COLUMNS = f"""i.uuid::text, i.item_id, i.in_archive, i.withdrawn, i.discov
            {INSTANT.format(x="i.last_modified")}, $ref(i.submitter_id), i.owning_collection::text"""
 
 _BUNDLES = Facet("bundles", model.BundleRow, """
-    SELECT p.owner::text AS owner, ib.item_id::text, u.uuid::text, u.bundle_id,
+    SELECT p.owner::text, ib.item_id::text, u.uuid::text, u.bundle_id,
            (SELECT b.uuid::text FROM bitstream b WHERE b.uuid = u.primary_bitstream_id AND NOT b.deleted)
     FROM part p JOIN item2bundle ib ON ib.item_id = p.subject JOIN bundle u ON u.uuid = ib.bundle_id""")
 
 _PLACED = Facet("placed", model.Placed, """
-    SELECT p.owner::text AS owner, bb.bundle_id::text, bb.bitstream_id::text,
+    SELECT p.owner::text, bb.bundle_id::text, bb.bitstream_id::text,
            (row_number() OVER (PARTITION BY p.owner, bb.bundle_id
                                ORDER BY bb.bitstream_order, bb.bitstream_id) - 1)::int,
            bb.bitstream_order_legacy
@@ -173,17 +176,17 @@ _PLACED = Facet("placed", model.Placed, """
       JOIN bitstream b ON b.uuid = bb.bitstream_id AND NOT b.deleted""")
 
 _BITSTREAMS = Facet("bitstreams", model.BitstreamRow, """
-    SELECT p.owner::text AS owner, b.uuid::text, b.bitstream_id, x.short_description, b.checksum, b.checksum_algorithm,
+    SELECT p.owner::text, b.uuid::text, b.bitstream_id, x.short_description, b.checksum, b.checksum_algorithm,
            b.sequence_id, b.size_bytes
     FROM part p JOIN bitstream b ON b.uuid = p.subject
       LEFT JOIN bitstreamformatregistry x ON x.bitstream_format_id = b.bitstream_format_id""")
 
 _STORED = Facet("stored", model.Stored, """
-    SELECT p.owner::text AS owner, b.uuid::text, b.internal_id, b.store_number, NULL::text
+    SELECT p.owner::text, b.uuid::text, b.internal_id, b.store_number, NULL::text
     FROM part p JOIN bitstream b ON b.uuid = p.subject""", digest=False)
 
 _FORMATS_USED = Facet("formats", model.Format, """
-    SELECT DISTINCT p.owner::text AS owner, x.short_description, x.mimetype, x.description, x.support_level, x.internal,
+    SELECT DISTINCT p.owner::text, x.short_description, x.mimetype, x.description, x.support_level, x.internal,
            ARRAY(SELECT e.extension::text FROM fileextension e WHERE e.bitstream_format_id = x.bitstream_format_id
                  ORDER BY e.file_extension_id)
     FROM part p JOIN bitstream b ON b.uuid = p.subject
@@ -192,74 +195,75 @@ _FORMATS_USED = Facet("formats", model.Format, """
 _COMMON = (_VALUES, _POLICIES, _HANDLES, _DOIS, _SUBSCRIPTIONS)
 _FILES = (_BITSTREAMS, _STORED, _FORMATS_USED)
 
-# --- people and groups -----------------------------------------------------------------------------------------------
+# --- people and groups --------------------------------------------------------------------------------------
 
 _PERSON = Facet("person", model.PersonRow, """
-    SELECT s.owner::text AS owner, $ref(e.uuid), e.eperson_id, e.email, e.netid, e.can_log_in, e.require_certificate,
+    SELECT s.owner::text, $ref(e.uuid), e.eperson_id, e.email, e.netid, e.can_log_in, e.require_certificate,
            e.self_registered, e.sub_frequency, $secret(e.password), $secret(e.salt), $secret(e.digest_algorithm)
     FROM scope s JOIN eperson e ON e.uuid = s.owner""")
 
 _GROUP = Facet("group", model.GroupRow, """
-    SELECT s.owner::text AS owner, $ref(g.uuid), g.eperson_group_id, g.name, g.permanent
+    SELECT s.owner::text, $ref(g.uuid), g.eperson_group_id, g.name, g.permanent
     FROM scope s JOIN epersongroup g ON g.uuid = s.owner""")
 
 _PERSONS_IN = Facet("persons_in", model.Member, """
-    SELECT s.owner::text AS owner, $ref(s.owner), $ref(m.eperson_id)
+    SELECT s.owner::text, $ref(s.owner), $ref(m.eperson_id)
     FROM scope s JOIN epersongroup2eperson m ON m.eperson_group_id = s.owner""")
 
 _GROUPS_IN = Facet("groups_in", model.Member, """
-    SELECT s.owner::text AS owner, $ref(s.owner), $ref(m.child_id) FROM scope s JOIN group2group m ON m.parent_id = s.owner""")
+    SELECT s.owner::text, $ref(s.owner), $ref(m.child_id) FROM scope s JOIN group2group m ON m.parent_id = s.owner""")
 
-# --- containers ---------------------------------------------------------------------------------------------------------
+# --- containers ---------------------------------------------------------------------------------------------
 
-_SITE = Facet("site", model.SiteRow, "SELECT s.owner::text AS owner, $ref(s.owner) FROM scope s")
+_SITE = Facet("site", model.SiteRow, "SELECT s.owner::text, $ref(s.owner) FROM scope s")
 
 _COMMUNITY = Facet("community", model.CommunityRow, """
-    SELECT s.owner::text AS owner, c.uuid::text, c.community_id, $ref(c.admin),
+    SELECT s.owner::text, c.uuid::text, c.community_id, $ref(c.admin),
            (SELECT b.uuid::text FROM bitstream b WHERE b.uuid = c.logo_bitstream_id AND NOT b.deleted)
     FROM scope s JOIN community c ON c.uuid = s.owner""")
 
 _COMMUNITY_PARENTS = Facet("parents", model.Member, """
-    SELECT s.owner::text AS owner, s.owner::text, m.parent_comm_id::text
+    SELECT s.owner::text, s.owner::text, m.parent_comm_id::text
     FROM scope s JOIN community2community m ON m.child_comm_id = s.owner""")
 
 _COLLECTION = Facet("collection", model.CollectionRow, """
-    SELECT s.owner::text AS owner, c.uuid::text, c.collection_id, $ref(c.submitter), $ref(c.admin),
+    SELECT s.owner::text, c.uuid::text, c.collection_id, $ref(c.submitter), $ref(c.admin),
            (SELECT i.uuid::text FROM item i WHERE i.uuid = c.template_item_id),
            (SELECT b.uuid::text FROM bitstream b WHERE b.uuid = c.logo_bitstream_id AND NOT b.deleted)
     FROM scope s JOIN collection c ON c.uuid = s.owner""")
 
 _COLLECTION_PARENTS = Facet("parents", model.Member, """
-    SELECT s.owner::text AS owner, s.owner::text, m.community_id::text
+    SELECT s.owner::text, s.owner::text, m.community_id::text
     FROM scope s JOIN community2collection m ON m.collection_id = s.owner""")
 
 _TEMPLATE = Facet("items", model.ItemRow, f"""
-    SELECT s.owner::text AS owner, {_ITEM_COLUMNS}
+    SELECT s.owner::text, {_ITEM_COLUMNS}
     FROM scope s JOIN collection c ON c.uuid = s.owner JOIN item i ON i.uuid = c.template_item_id""")
 
 _ROLES = Facet("roles", model.Role, """
-    SELECT s.owner::text AS owner, s.owner::text, r.role_id, $ref(r.group_id)
+    SELECT s.owner::text, s.owner::text, r.role_id, $ref(r.group_id)
     FROM scope s JOIN cwf_collectionrole r ON r.collection_id = s.owner WHERE r.group_id IS NOT NULL""")
 
 _HARVEST_SOURCE = Facet("harvest_source", model.HarvestSource, f"""
-    SELECT s.owner::text AS owner, s.owner::text, h.harvest_type, h.oai_source, h.oai_set_id, h.metadata_config_id,
+    SELECT s.owner::text, s.owner::text, h.harvest_type, h.oai_source, h.oai_set_id, h.metadata_config_id,
            {INSTANT.format(x="h.last_harvested")}
     FROM scope s JOIN harvested_collection h ON h.collection_id = s.owner""")
 
-# --- items --------------------------------------------------------------------------------------------------------------
+# --- items --------------------------------------------------------------------------------------------------
 
 _ITEM = Facet("items", model.ItemRow, f"""
-    SELECT s.owner::text AS owner, {_ITEM_COLUMNS} FROM scope s JOIN item i ON i.uuid = s.owner""")
+    SELECT s.owner::text, {_ITEM_COLUMNS} FROM scope s JOIN item i ON i.uuid = s.owner""")
 
 _ITEM_PARENTS = Facet("parents", model.Member, """
-    SELECT s.owner::text AS owner, s.owner::text, m.collection_id::text FROM scope s JOIN collection2item m ON m.item_id = s.owner""")
+    SELECT s.owner::text, s.owner::text, m.collection_id::text
+    FROM scope s JOIN collection2item m ON m.item_id = s.owner""")
 
 _HARVESTED = Facet("harvested", model.HarvestedItem, f"""
-    SELECT s.owner::text AS owner, s.owner::text, h.oai_id, {INSTANT.format(x="h.last_harvested")}
+    SELECT s.owner::text, s.owner::text, h.oai_id, {INSTANT.format(x="h.last_harvested")}
     FROM scope s JOIN harvested_item h ON h.item_id = s.owner""")
 
 _RELATIONS = Facet("relations", model.Relation, """
-    SELECT e.owner::text AS owner, r.left_id::text, lt.label, t.leftward_type, t.rightward_type, rt.label, r.right_id::text,
+    SELECT e.owner::text, r.left_id::text, lt.label, t.leftward_type, t.rightward_type, rt.label, r.right_id::text,
            r.left_place, r.right_place, r.leftward_value, r.rightward_value, r.latest_version_status
     FROM (SELECT s.owner, r.id FROM scope s JOIN relationship r ON r.left_id = s.owner
           UNION SELECT s.owner, r.id FROM scope s JOIN relationship r ON r.right_id = s.owner) e
@@ -269,23 +273,25 @@ _RELATIONS = Facet("relations", model.Relation, """
       AND EXISTS (SELECT FROM item x WHERE x.uuid = r.right_id AND $live(x))""")
 
 _VERSIONS = Facet("versions", model.Version, f"""
-    SELECT s.owner::text AS owner, v.version_number, v.item_id::text, {LOCAL_INSTANT.format(x="v.version_date")}, v.version_summary,
+    SELECT s.owner::text, v.version_number, v.item_id::text, {LOCAL_INSTANT.format(x="v.version_date")},
+           v.version_summary,
            $ref(v.eperson_id)
     FROM scope s JOIN versionitem me ON me.item_id = s.owner
       JOIN versionitem v ON v.versionhistory_id = me.versionhistory_id
     WHERE v.item_id IS NULL OR EXISTS (SELECT FROM item x WHERE x.uuid = v.item_id AND $live(x))""")
 
 _DRAFTS = Facet("drafts", model.Draft, """
-    SELECT s.owner::text AS owner, s.owner::text, w.collection_id::text, w.multiple_titles, w.published_before, w.multiple_files,
+    SELECT s.owner::text, s.owner::text, w.collection_id::text, w.multiple_titles, w.published_before, w.multiple_files,
            w.stage_reached, w.page_reached
     FROM scope s JOIN workspaceitem w ON w.item_id = s.owner""")
 
 _WORKFLOW = Facet("workflow", model.WorkflowItem, """
-    SELECT s.owner::text AS owner, s.owner::text, w.collection_id::text, w.multiple_titles, w.published_before, w.multiple_files
+    SELECT s.owner::text, s.owner::text, w.collection_id::text, w.multiple_titles, w.published_before, w.multiple_files
     FROM scope s JOIN cwf_workflowitem w ON w.item_id = s.owner""")
 
 _TASKS = Facet("tasks", model.WorkflowTask, """
-    SELECT s.owner::text AS owner, s.owner::text, t.task, t.role, t.workflow, t.step, t.action, $ref(t.person), $ref(t.grp), t.finished
+    SELECT s.owner::text, s.owner::text, t.task, t.role, t.workflow, t.step, t.action, $ref(t.person),
+           $ref(t.grp), t.finished
     FROM scope s JOIN (
       SELECT w.item_id, 'role' AS task, r.role_id AS role, NULL::text AS workflow, NULL::text AS step,
              NULL::text AS action, r.eperson_id AS person, r.group_id AS grp, NULL::bool AS finished
@@ -300,36 +306,36 @@ _TASKS = Facet("tasks", model.WorkflowTask, """
         FROM supervision_orders o
     ) t ON t.item_id = s.owner""")
 
-# --- registries and tombstones -----------------------------------------------------------------------------------------
+# --- registries and tombstones ------------------------------------------------------------------------------
 
 _SCHEMAS = Facet("schemas", model.Schema, """
-    SELECT s.owner::text AS owner, m.short_id, m.namespace
+    SELECT s.owner::text, m.short_id, m.namespace
     FROM scope s JOIN metadataschemaregistry m ON md5('aipstream/schema/' || m.short_id)::uuid = s.owner""")
 
 _FIELDS = Facet("fields", model.Field, """
-    SELECT s.owner::text AS owner, m.short_id, f.element, nullif(f.qualifier, ''), f.scope_note
+    SELECT s.owner::text, m.short_id, f.element, nullif(f.qualifier, ''), f.scope_note
     FROM scope s JOIN metadataschemaregistry m ON md5('aipstream/schema/' || m.short_id)::uuid = s.owner
       JOIN metadatafieldregistry f ON f.metadata_schema_id = m.metadata_schema_id""")
 
 _FORMATS = Facet("formats", model.Format, """
-    SELECT s.owner::text AS owner, x.short_description, x.mimetype, x.description, x.support_level, x.internal,
+    SELECT s.owner::text, x.short_description, x.mimetype, x.description, x.support_level, x.internal,
            ARRAY(SELECT e.extension::text FROM fileextension e WHERE e.bitstream_format_id = x.bitstream_format_id
                  ORDER BY e.extension COLLATE "C")
     FROM scope s JOIN bitstreamformatregistry x ON s.owner = md5('aipstream/formats')::uuid
     WHERE x.short_description IS NOT NULL""")
 
 _ENTITY_TYPES = Facet("entity_types", model.EntityType, """
-    SELECT s.owner::text AS owner, t.label FROM scope s JOIN entity_type t ON s.owner = md5('aipstream/entities')::uuid""")
+    SELECT s.owner::text, t.label FROM scope s JOIN entity_type t ON s.owner = md5('aipstream/entities')::uuid""")
 
 _RELATIONSHIP_TYPES = Facet("relationship_types", model.RelationshipType, """
-    SELECT s.owner::text AS owner, lt.label, rt.label, t.leftward_type, t.rightward_type, t.left_min_cardinality,
+    SELECT s.owner::text, lt.label, rt.label, t.leftward_type, t.rightward_type, t.left_min_cardinality,
            t.left_max_cardinality, t.right_min_cardinality, t.right_max_cardinality, t.copy_to_left, t.copy_to_right,
            t.tilted
     FROM scope s JOIN relationship_type t ON s.owner = md5('aipstream/entities')::uuid
       JOIN entity_type lt ON lt.id = t.left_type JOIN entity_type rt ON rt.id = t.right_type""")
 
 _TOMBSTONE = Facet("tombstone", model.Tombstone, """
-    SELECT s.owner::text AS owner, 'handle', h.handle, h.resource_type_id, h.resource_legacy_id, NULL::int
+    SELECT s.owner::text, 'handle', h.handle, h.resource_type_id, h.resource_legacy_id, NULL::int
     FROM scope s JOIN handle h ON h.resource_id IS NULL AND md5('aipstream/handle/' || h.handle)::uuid = s.owner
     UNION ALL
     SELECT s.owner::text, 'doi', d.doi, d.resource_type_id, d.resource_id, d.status

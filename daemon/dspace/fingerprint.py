@@ -34,12 +34,17 @@ def _rows(facets: Iterable[Facet]) -> str:
     return "\nUNION ALL\n".join(parts)
 
 
-def statement(kind: Kind, options: Options, *, some: bool, ordered: bool = False,
-              facets: Sequence[Facet] | None = None) -> str:
+def statement(
+    kind: Kind, options: Options, *, some: bool, ordered: bool = False, facets: Sequence[Facet] | None = None
+) -> str:
     """The SELECT of (owner, digest) for all objects of a kind, or for `%(uuids)s` if `some`."""
     chosen = [facet for facet in (facets or FACETS[kind]) if facet.digest]
-    return query(kind, _SUM.format(rows=_rows(chosen), order=' ORDER BY owner COLLATE "C"' if ordered else ""), options,
-                 some=some)
+    return query(
+        kind,
+        _SUM.format(rows=_rows(chosen), order=' ORDER BY owner COLLATE "C"' if ordered else ""),
+        options,
+        some=some,
+    )
 
 
 def digests(connection: Connection, kind: Kind, uuids: Sequence[Uuid], options: Options) -> dict[Uuid, str]:

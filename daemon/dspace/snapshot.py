@@ -25,7 +25,8 @@ _NAMES = """
     SELECT uuid::text, 'group', name FROM epersongroup WHERE uuid = ANY (%(groups)s::uuid[])
     UNION ALL SELECT uuid::text, 'person', coalesce(email, netid) FROM eperson WHERE uuid = ANY (%(people)s::uuid[])
     UNION ALL
-    SELECT o.uuid::text, o.kind, (SELECT h.handle FROM handle h WHERE h.resource_id = o.uuid ORDER BY h.handle_id LIMIT 1)
+    SELECT o.uuid::text, o.kind,
+           (SELECT h.handle FROM handle h WHERE h.resource_id = o.uuid ORDER BY h.handle_id LIMIT 1)
     FROM (SELECT uuid, 'community' AS kind FROM community UNION ALL SELECT uuid, 'collection' FROM collection
           UNION ALL SELECT uuid, 'site' FROM site) o
     WHERE o.uuid = ANY (%(containers)s::uuid[]) OR (o.kind = 'site' AND %(site)s)"""
@@ -89,8 +90,9 @@ def _add_names(connection: Connection, found: dict[Uuid, Aip]) -> None:
         return
     union: list[set[Uuid]] = [set().union(*column) for column in zip(*wanted.values(), strict=True)]
     with connection.cursor() as cursor:
-        cursor.execute(_NAMES, {"groups": list(union[0]), "people": list(union[1]), "containers": list(union[2]),
-                                "site": site})
+        cursor.execute(
+            _NAMES, {"groups": list(union[0]), "people": list(union[1]), "containers": list(union[2]), "site": site}
+        )
         names = {uuid: Name(uuid, Kind(kind), name) for uuid, kind, name in cursor.fetchall()}
     sites = [name for name in names.values() if name.kind is Kind.SITE]
     for uuid, aip in found.items():

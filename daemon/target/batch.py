@@ -50,8 +50,9 @@ class Decided(NamedTuple):
 def parked(entry: Entry, error: Exception, needs: Sequence[Uuid] = ()) -> Parked:
     """The event put aside for that reason."""
     reason = str(error).strip().split("\n")[0] if not isinstance(error, AipstreamError) else str(error)
-    return Parked(entry.event.uuid, entry.event.kind, entry.position, type(error).__name__, reason[:2000],
-                  tuple(sorted(needs)))
+    return Parked(
+        entry.event.uuid, entry.event.kind, entry.position, type(error).__name__, reason[:2000], tuple(sorted(needs))
+    )
 
 
 def newest(entries: Sequence[Entry]) -> list[Entry]:

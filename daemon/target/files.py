@@ -46,8 +46,10 @@ class Assetstore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         if not folder.is_dir():
-            raise TargetUnreachable(f"[target] assetstore: {folder} is no folder",
-                                    "Make it (the target DSpace's assetstore.dir), or mount it.")
+            raise TargetUnreachable(
+                f"[target] assetstore: {folder} is no folder",
+                "Make it (the target DSpace's assetstore.dir), or mount it.",
+            )
         owner = folder.stat()
         self._owner = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else None
 
@@ -92,8 +94,10 @@ class Assetstore:
         except OSError as error:
             for temporary, _ in fresh:
                 temporary.unlink(missing_ok=True)
-            raise TargetUnreachable(f"[target] assetstore {self.folder}: {error}",
-                                    "Check the free space, the mount and the rights of the folder.") from error
+            raise TargetUnreachable(
+                f"[target] assetstore {self.folder}: {error}",
+                "Check the free space, the mount and the rights of the folder.",
+            ) from error
         return placed, failed
 
     def _stage(self, content: Wanted, blobs: Blobs) -> tuple[str | None, tuple[Path, Path] | None, Exception | None]:
@@ -143,7 +147,8 @@ class Assetstore:
         if size != content.size or (content.md5 and md5.hexdigest() != content.md5):
             raise ChecksumMismatch(
                 f"blob {content.sha256} of bitstream {content.bitstream}: {size} bytes with MD5 {md5.hexdigest()}, "
-                f"but its row says {content.size} bytes with MD5 {content.md5}")
+                f"but its row says {content.size} bytes with MD5 {content.md5}"
+            )
 
     def _publish(self, fresh: Sequence[tuple[Path, Path]], pool: ThreadPoolExecutor) -> None:
         """Contents to disk, then names, then folders: in this order a name never stands for missing bytes."""

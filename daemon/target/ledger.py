@@ -33,7 +33,8 @@ CREATE TABLE IF NOT EXISTS aipstream.format (version int NOT NULL);
 CREATE TABLE IF NOT EXISTS aipstream.alias (
     source uuid PRIMARY KEY, target uuid NOT NULL UNIQUE, kind text NOT NULL);
 CREATE TABLE IF NOT EXISTS aipstream.ledger (
-    uuid uuid PRIMARY KEY, kind text NOT NULL, digest text NOT NULL, position bigint NOT NULL, deleted boolean NOT NULL);
+    uuid uuid PRIMARY KEY, kind text NOT NULL, digest text NOT NULL, position bigint NOT NULL,
+    deleted boolean NOT NULL);
 CREATE TABLE IF NOT EXISTS aipstream.cursor (
     log text PRIMARY KEY, position bigint NOT NULL, lsn bigint NOT NULL, commit_time text NOT NULL,
     applied_at timestamptz NOT NULL DEFAULT now());
@@ -76,8 +77,10 @@ def create(connection: Connection) -> None:
         if row is None:
             cursor.execute("INSERT INTO aipstream.format VALUES (%s)", [FORMAT])
         elif row[0] != FORMAT:
-            raise PreconditionError(f"[target] schema aipstream has format {row[0]}, this program writes {FORMAT}",
-                                    "Use the version of aipstream that made it, or drop the schema and replay the log.")
+            raise PreconditionError(
+                f"[target] schema aipstream has format {row[0]}, this program writes {FORMAT}",
+                "Use the version of aipstream that made it, or drop the schema and replay the log.",
+            )
 
 
 def exists(connection: Connection) -> bool:
@@ -106,32 +109,41 @@ def position(connection: Connection, log: str) -> Position:
 def advance(connection: Connection, log: str, to: Position, lsn: int, commit_time: str) -> None:
     """Move the position of that log forward; a position that is further on already stays."""
     with connection.cursor() as cursor:
-        cursor.execute("""
+        cursor.execute(
+            """
             INSERT INTO aipstream.cursor AS c (log, position, lsn, commit_time) VALUES (%s, %s, %s, %s)
             ON CONFLICT (log) DO UPDATE SET position = excluded.position, lsn = excluded.lsn,
                 commit_time = excluded.commit_time, applied_at = now()
-            WHERE c.position < excluded.position""", [log, to, lsn, commit_time])
+            WHERE c.position < excluded.position""",
+            [log, to, lsn, commit_time],
+        )
 
 
 def standings(connection: Connection, uuids: Sequence[Uuid]) -> dict[Uuid, Standing]:
     """What the ledger says of those objects; those that it does not know are left out."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT uuid::text, digest, position, deleted FROM aipstream.ledger WHERE uuid = ANY (%s::uuid[])",
-                       [list(uuids)])
+        cursor.execute(
+            "SELECT uuid::text, digest, position, deleted FROM aipstream.ledger WHERE uuid = ANY (%s::uuid[])",
+            [list(uuids)],
+        )
         return {uuid: Standing(digest, place, deleted) for uuid, digest, place, deleted in cursor.fetchall()}
 
 
 def record(connection: Connection, rows: Iterable[tuple[Uuid, Kind, str, Position, bool]]) -> None:
     """Note (uuid, kind, digest, position, deleted) of what was applied; rows that say so already stay untouched."""
     with connection.cursor() as cursor:
-        execute_values(cursor, """
+        execute_values(
+            cursor,
+            """
             INSERT INTO aipstream.ledger AS l (uuid, kind, digest, position, deleted) VALUES %s
             ON CONFLICT (uuid) DO UPDATE SET kind = excluded.kind, digest = excluded.digest,
                 position = excluded.position, deleted = excluded.deleted
             WHERE (l.kind, l.digest, l.position, l.deleted)
                   IS DISTINCT FROM (excluded.kind, excluded.digest, excluded.position, excluded.deleted)""",
-                       [(uuid, kind.value, digest, place, deleted) for uuid, kind, digest, place, deleted in rows],
-                       template="(%s::uuid, %s, %s, %s, %s)", page_size=1000)
+            [(uuid, kind.value, digest, place, deleted) for uuid, kind, digest, place, deleted in rows],
+            template="(%s::uuid, %s, %s, %s, %s)",
+            page_size=1000,
+        )
 
 
 def aliases(connection: Connection) -> dict[Uuid, Uuid]:
@@ -144,24 +156,32 @@ def aliases(connection: Connection) -> dict[Uuid, Uuid]:
 def park(connection: Connection, rows: Iterable[Parked]) -> None:
     """Put events aside, or count another attempt of those that are there."""
     with connection.cursor() as cursor:
-        execute_values(cursor, """
+        execute_values(
+            cursor,
+            """
             INSERT INTO aipstream.parked AS p (uuid, kind, position, error, reason, needs) VALUES %s
             ON CONFLICT (uuid) DO UPDATE SET kind = excluded.kind, error = excluded.error, reason = excluded.reason,
                 needs = excluded.needs, attempts = p.attempts + 1, position = excluded.position""",
-                       [(row.uuid, row.kind.value, row.position, row.error, row.reason, list(row.needs)) for row in rows],
-                       template="(%s::uuid, %s, %s, %s, %s, %s::uuid[])")
+            [(row.uuid, row.kind.value, row.position, row.error, row.reason, list(row.needs)) for row in rows],
+            template="(%s::uuid, %s, %s, %s, %s, %s::uuid[])",
+        )
 
 
 def parked(connection: Connection, uuids: Sequence[Uuid] | None = None) -> list[Parked]:
     """Everything that is parked (or what of `uuids` is), oldest position first."""
     with connection.cursor() as cursor:
-        cursor.execute("""
+        cursor.execute(
+            """
             SELECT uuid::text, kind, position, error, reason, needs::text[], attempts,
                    to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
             FROM aipstream.parked WHERE %(uuids)s::uuid[] IS NULL OR uuid = ANY (%(uuids)s::uuid[])
-            ORDER BY position""", {"uuids": list(uuids) if uuids is not None else None})
-        return [Parked(uuid, Kind(kind), place, error, reason, tuple(needs), attempts, since)
-                for uuid, kind, place, error, reason, needs, attempts, since in cursor.fetchall()]
+            ORDER BY position""",
+            {"uuids": list(uuids) if uuids is not None else None},
+        )
+        return [
+            Parked(uuid, Kind(kind), place, error, reason, tuple(needs), attempts, since)
+            for uuid, kind, place, error, reason, needs, attempts, since in cursor.fetchall()
+        ]
 
 
 def unpark(connection: Connection, uuids: Sequence[Uuid]) -> None:
@@ -174,16 +194,21 @@ def set_waiting(connection: Connection, uuids: Sequence[Uuid], missing: dict[Uui
     """Replace what those objects wait for."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM aipstream.waiting WHERE uuid = ANY (%s::uuid[])", [list(uuids)])
-        execute_values(cursor, "INSERT INTO aipstream.waiting (uuid, needs) VALUES %s",
-                       [(uuid, needs) for uuid, several in missing.items() for needs in sorted(several)],
-                       template="(%s::uuid, %s::uuid)")
+        execute_values(
+            cursor,
+            "INSERT INTO aipstream.waiting (uuid, needs) VALUES %s",
+            [(uuid, needs) for uuid, several in missing.items() for needs in sorted(several)],
+            template="(%s::uuid, %s::uuid)",
+        )
 
 
 def released_by(connection: Connection, arrived: Sequence[Uuid]) -> list[Uuid]:
     """The objects (parked, or applied without a reference) for which one of those was missing."""
     with connection.cursor() as cursor:
-        cursor.execute("""
+        cursor.execute(
+            """
             SELECT uuid::text FROM aipstream.waiting WHERE needs = ANY (%(arrived)s::uuid[])
             UNION SELECT uuid::text FROM aipstream.parked WHERE needs && %(arrived)s::uuid[]""",
-                       {"arrived": list(arrived)})
+            {"arrived": list(arrived)},
+        )
         return [row[0] for row in cursor.fetchall()]

@@ -34,8 +34,12 @@ from events.log import Entry, Log
 
 logger = structlog.get_logger(__name__)
 
-_RETRIED = (psycopg2.errors.DeadlockDetected, psycopg2.errors.SerializationFailure, psycopg2.errors.LockNotAvailable,
-            psycopg2.errors.QueryCanceled)
+_RETRIED = (
+    psycopg2.errors.DeadlockDetected,
+    psycopg2.errors.SerializationFailure,
+    psycopg2.errors.LockNotAvailable,
+    psycopg2.errors.QueryCanceled,
+)
 _ATTEMPTS = 5
 
 
@@ -76,8 +80,17 @@ class Applied:
 class NativeTarget:
     """One target database with its assetstore. Not safe for use from several threads."""
 
-    def __init__(self, dsn: str, assetstore: Path, blobs: Blobs, log: Log, *, passwords: bool = False,
-                 drafts: bool = False, on_drift: OnDrift = "overwrite") -> None:
+    def __init__(
+        self,
+        dsn: str,
+        assetstore: Path,
+        blobs: Blobs,
+        log: Log,
+        *,
+        passwords: bool = False,
+        drafts: bool = False,
+        on_drift: OnDrift = "overwrite",
+    ) -> None:
         self.dsn = dsn
         self.assetstore = Assetstore(assetstore)
         self.blobs = blobs
@@ -187,8 +200,9 @@ class NativeTarget:
                     raise
         raise AssertionError
 
-    def _halves(self, entries: Sequence[Entry], move_to: Entry | None, again: bool,
-                error: psycopg2.Error) -> tuple[Applied, list[Uuid]]:
+    def _halves(
+        self, entries: Sequence[Entry], move_to: Entry | None, again: bool, error: psycopg2.Error
+    ) -> tuple[Applied, list[Uuid]]:
         """Find the object that PostgreSQL refuses: halve until one is left, park that one, apply the others."""
         if len(entries) <= 1:
             if not entries:
@@ -220,8 +234,9 @@ class NativeTarget:
         puts = self._different(decided, standings, done, aside)
         puts = self._with_parents(puts, aside)
         internal_ids, failed = self._place(puts, done)
-        aside += [parked(Entry(put.position, put.event), failed[put.event.uuid])
-                  for put in puts if put.event.uuid in failed]
+        aside += [
+            parked(Entry(put.position, put.event), failed[put.event.uuid]) for put in puts if put.event.uuid in failed
+        ]
         puts = self._with_parents([put for put in puts if put.event.uuid not in failed], aside)
         failpoint("replay.files")
         deletes = [(entry.event.kind, entry.event.uuid) for entry in decided.deletes]
@@ -252,8 +267,9 @@ class NativeTarget:
             found.update((back.get(uuid, uuid), digest) for uuid, digest in here.items())
         return found
 
-    def _different(self, decided: Decided, standings: dict[Uuid, ledger.Standing], done: Applied,
-                   aside: list[ledger.Parked]) -> list[Put]:
+    def _different(
+        self, decided: Decided, standings: dict[Uuid, ledger.Standing], done: Applied, aside: list[ledger.Parked]
+    ) -> list[Put]:
         """The puts that have something to do; the others are noted in the ledger. Finds edits behind our back."""
         here = self._digests(decided.puts)
         puts: list[Put] = []
@@ -269,13 +285,18 @@ class NativeTarget:
                 if self.on_drift == "skip":
                     continue
                 if self.on_drift == "park":
-                    aside.append(parked(Entry(put.position, put.event), EditedOnTarget(
-                        f"{put.event.kind} {put.event.handle or uuid} was edited on the target")))
+                    aside.append(
+                        parked(
+                            Entry(put.position, put.event),
+                            EditedOnTarget(f"{put.event.kind} {put.event.handle or uuid} was edited on the target"),
+                        )
+                    )
                     continue
             puts.append(put)
         done.unchanged = len(same)
-        ledger.record(self.connection, [(put.event.uuid, put.event.kind, put.event.digest, put.position, False)
-                                        for put in same])
+        ledger.record(
+            self.connection, [(put.event.uuid, put.event.kind, put.event.digest, put.position, False) for put in same]
+        )
         if same:
             ledger.unpark(self.connection, [put.event.uuid for put in same])
             ledger.set_waiting(self.connection, [put.event.uuid for put in same], {})
@@ -284,11 +305,7 @@ class NativeTarget:
     def _with_parents(self, puts: list[Put], aside: list[ledger.Parked]) -> list[Put]:
         """The puts whose owners are on the target or among them; the others are put aside, and so are theirs."""
         while missing := missing_parents(self.connection, [put.aip for put in puts]):
-            for put in puts:
-                if needs := missing.get(put.event.uuid):
-                    aside.append(parked(Entry(put.position, put.event), ParentMissing(
-                        f"{put.event.kind} {put.event.handle or put.event.uuid} belongs to {', '.join(sorted(needs))}, "
-                        "which is not on the target"), sorted(needs)))
+            aside += [_orphan(put, needs) for put in puts if (needs := missing.get(put.event.uuid))]
             puts = [put for put in puts if put.event.uuid not in missing]
         return puts
 
@@ -311,8 +328,10 @@ class NativeTarget:
         if not uuids:
             return {}
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT uuid::text, checksum, size_bytes, internal_id FROM bitstream "
-                           "WHERE uuid = ANY (%s::uuid[])", [list(uuids)])
+            cursor.execute(
+                "SELECT uuid::text, checksum, size_bytes, internal_id FROM bitstream WHERE uuid = ANY (%s::uuid[])",
+                [list(uuids)],
+            )
             return {uuid: (checksum, size, internal_id) for uuid, checksum, size, internal_id in cursor}
 
     def _record(self, puts: Sequence[Put], decided: Decided, missing: dict[Uuid, set[Uuid]], done: Applied) -> None:
@@ -324,8 +343,13 @@ class NativeTarget:
             rows.append((uuid, put.event.kind, now, put.position, False))
             if now != put.event.digest and uuid not in missing and put.event.kind is not Kind.REGISTRY:
                 done.differing.append(uuid)
-                logger.warning("replay.differs", kind=put.event.kind.value, uuid=uuid, handle=put.event.handle,
-                               position=put.position)
+                logger.warning(
+                    "replay.differs",
+                    kind=put.event.kind.value,
+                    uuid=uuid,
+                    handle=put.event.handle,
+                    position=put.position,
+                )
         rows += [(entry.event.uuid, entry.event.kind, "", entry.position, True) for entry in decided.deletes]
         ledger.record(self.connection, rows)
         touched = [row[0] for row in rows]
@@ -334,7 +358,18 @@ class NativeTarget:
         done.written = len(puts)
 
 
+def _orphan(put: Put, needs: set[Uuid]) -> ledger.Parked:
+    error = ParentMissing(
+        f"{put.event.kind} {put.event.handle or put.event.uuid} belongs to {', '.join(sorted(needs))}, "
+        "which is not on the target"
+    )
+    return parked(Entry(put.position, put.event), error, sorted(needs))
+
+
 def _contents(aip: Aip) -> list[Wanted]:
     stored = {row.uuid: row for row in aip.stored}
-    return [Wanted(row.uuid, stored[row.uuid].internal_id, stored[row.uuid].sha256 or "", row.checksum, row.size)
-            for row in aip.bitstreams if row.uuid in stored]
+    return [
+        Wanted(row.uuid, stored[row.uuid].internal_id, stored[row.uuid].sha256 or "", row.checksum, row.size)
+        for row in aip.bitstreams
+        if row.uuid in stored
+    ]

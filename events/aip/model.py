@@ -56,10 +56,10 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
     """A row of a facet. Encoded as an array, so the order of fields is part of the format."""
 
 
-# --- the object itself: exactly one row of the class of its kind -----------------------------------------------
+# --- the object itself: exactly one row of the class of its kind --------------------------------------------
 
 
-class PersonRow(Row):
+class PersonRow(Row, frozen=True):
     """`eperson`. The three password columns are None unless `people.passwords` is on; they travel together."""
 
     uuid: Uuid
@@ -75,7 +75,7 @@ class PersonRow(Row):
     digest_algorithm: str | None = None
 
 
-class GroupRow(Row):
+class GroupRow(Row, frozen=True):
     """`epersongroup`."""
 
     uuid: Uuid
@@ -84,13 +84,13 @@ class GroupRow(Row):
     permanent: bool | None
 
 
-class SiteRow(Row):
+class SiteRow(Row, frozen=True):
     """`site`. There is one in an installation, and its UUID differs between installations."""
 
     uuid: Uuid
 
 
-class CommunityRow(Row):
+class CommunityRow(Row, frozen=True):
     """`community`."""
 
     uuid: Uuid
@@ -99,7 +99,7 @@ class CommunityRow(Row):
     logo: Uuid | None
 
 
-class CollectionRow(Row):
+class CollectionRow(Row, frozen=True):
     """`collection`."""
 
     uuid: Uuid
@@ -110,7 +110,7 @@ class CollectionRow(Row):
     logo: Uuid | None
 
 
-class ItemRow(Row):
+class ItemRow(Row, frozen=True):
     """`item`: the item itself, or the template item of a collection."""
 
     uuid: Uuid
@@ -123,10 +123,10 @@ class ItemRow(Row):
     owning_collection: Uuid | None
 
 
-# --- structure ---------------------------------------------------------------------------------------------------
+# --- structure ----------------------------------------------------------------------------------------------
 
 
-class Member(Row):
+class Member(Row, frozen=True):
     """A pair of objects: `epersongroup2eperson`, `group2group`, `community2community`, `community2collection`,
     `collection2item`. `subject` is the object that the row travels with, `other` the far end.
     """
@@ -135,7 +135,7 @@ class Member(Row):
     other: Uuid
 
 
-class BundleRow(Row):
+class BundleRow(Row, frozen=True):
     """`bundle` with `item2bundle`. `subject` is the item (or template item) that holds it."""
 
     subject: Uuid
@@ -144,7 +144,7 @@ class BundleRow(Row):
     primary: Uuid | None
 
 
-class Placed(Row):
+class Placed(Row, frozen=True):
     """`bundle2bitstream`: where a bitstream stands in its bundle. Order is gapless from 0 within a bundle."""
 
     bundle: Uuid
@@ -153,7 +153,7 @@ class Placed(Row):
     order_legacy: int | None
 
 
-class BitstreamRow(Row):
+class BitstreamRow(Row, frozen=True):
     """`bitstream`, never a deleted one: in a bundle, or a logo.
 
     `checksum` is lower-case hex of `checksum_algorithm` (always MD5 in stock DSpace); `size` is in bytes.
@@ -168,7 +168,7 @@ class BitstreamRow(Row):
     size: int
 
 
-class Stored(Row):
+class Stored(Row, frozen=True):
     """Where the content of a bitstream lies: in the source's assetstore, and in the blob store.
 
     Not part of the object's digest: a target may have to store under another id. Bitstreams of several versions
@@ -181,10 +181,10 @@ class Stored(Row):
     sha256: str | None = None
 
 
-# --- what any object may have ---------------------------------------------------------------------------------------
+# --- what any object may have -------------------------------------------------------------------------------
 
 
-class Value(Row):
+class Value(Row, frozen=True):
     """`metadatavalue`. `field` is `schema.element` or `schema.element.qualifier`.
 
     `place` is 0-based per subject and field, as stored. `lang` None, `""` and `"*"` are three different things.
@@ -200,7 +200,7 @@ class Value(Row):
     security: int | None = None
 
 
-class Policy(Row):
+class Policy(Row, frozen=True):
     """`resourcepolicy`. At least one of `group` and `person` is set; dates are plain dates."""
 
     subject: Uuid
@@ -214,7 +214,7 @@ class Policy(Row):
     description: str | None = None
 
 
-class HandleRow(Row):
+class HandleRow(Row, frozen=True):
     """`handle`. `rank` is 0-based by `handle_id` within the subject: the lowest is the preferred one."""
 
     subject: Uuid
@@ -223,7 +223,7 @@ class HandleRow(Row):
     legacy_id: int | None = None
 
 
-class Doi(Row):
+class Doi(Row, frozen=True):
     """`doi`. `status` is DSpace's number (3 is registered), None reserved only locally."""
 
     subject: Uuid
@@ -232,7 +232,7 @@ class Doi(Row):
     legacy_id: int | None = None
 
 
-class Subscription(Row):
+class Subscription(Row, frozen=True):
     """`subscription` with its parameters as `name=value`, sorted, joined by newlines (`""` if there are none)."""
 
     subject: Uuid
@@ -241,10 +241,10 @@ class Subscription(Row):
     parameters: str
 
 
-# --- of collections ---------------------------------------------------------------------------------------------------
+# --- of collections -----------------------------------------------------------------------------------------
 
 
-class Role(Row):
+class Role(Row, frozen=True):
     """`cwf_collectionrole`: the group behind a workflow role of a collection."""
 
     subject: Uuid
@@ -252,7 +252,7 @@ class Role(Row):
     group: Uuid
 
 
-class HarvestSource(Row):
+class HarvestSource(Row, frozen=True):
     """`harvested_collection` without its momentary state. `type`: 0 none, 1 metadata, 2 with references, 3 full."""
 
     subject: Uuid
@@ -263,10 +263,10 @@ class HarvestSource(Row):
     last_harvested: str | None
 
 
-# --- of items ---------------------------------------------------------------------------------------------------------
+# --- of items -----------------------------------------------------------------------------------------------
 
 
-class HarvestedItem(Row):
+class HarvestedItem(Row, frozen=True):
     """`harvested_item`: the record that the item was harvested from."""
 
     subject: Uuid
@@ -274,7 +274,7 @@ class HarvestedItem(Row):
     last_harvested: str | None
 
 
-class Relation(Row):
+class Relation(Row, frozen=True):
     """`relationship`. It travels with both of its items. The type is named by its two entity types and labels."""
 
     left: Uuid
@@ -290,7 +290,7 @@ class Relation(Row):
     latest_version_status: int
 
 
-class Version(Row):
+class Version(Row, frozen=True):
     """`versionitem`. The whole history travels with each of its items; `item` is None for a deleted version."""
 
     number: int
@@ -300,7 +300,7 @@ class Version(Row):
     person: Uuid | None
 
 
-class Draft(Row):
+class Draft(Row, frozen=True):
     """`workspaceitem`: an item that is being submitted. Only captured with `source.drafts`."""
 
     subject: Uuid
@@ -312,7 +312,7 @@ class Draft(Row):
     page_reached: int | None
 
 
-class WorkflowItem(Row):
+class WorkflowItem(Row, frozen=True):
     """`cwf_workflowitem`: an item that is being reviewed. Only captured with `source.drafts`."""
 
     subject: Uuid
@@ -322,7 +322,7 @@ class WorkflowItem(Row):
     multiple_files: bool
 
 
-class WorkflowTask(Row):
+class WorkflowTask(Row, frozen=True):
     """One row of `cwf_workflowitemrole`, `cwf_claimtask`, `cwf_pooltask` or `cwf_in_progress_user`, or of
     `supervision_orders`. `task` is `role`, `claim`, `pool`, `user` or `supervision`; what a task has not is None.
     """
@@ -338,17 +338,17 @@ class WorkflowTask(Row):
     finished: bool | None = None
 
 
-# --- registries -------------------------------------------------------------------------------------------------------
+# --- registries ---------------------------------------------------------------------------------------------
 
 
-class Schema(Row):
+class Schema(Row, frozen=True):
     """`metadataschemaregistry`."""
 
     name: str
     namespace: str | None
 
 
-class Field(Row):
+class Field(Row, frozen=True):
     """`metadatafieldregistry`. `qualifier` is None, never `""`, for an unqualified field."""
 
     schema: str
@@ -357,7 +357,7 @@ class Field(Row):
     scope_note: str | None
 
 
-class Format(Row):
+class Format(Row, frozen=True):
     """`bitstreamformatregistry` with its extensions, sorted. `support`: 0 unknown, 1 known, 2 supported."""
 
     short_description: str
@@ -368,13 +368,13 @@ class Format(Row):
     extensions: tuple[str, ...] = ()
 
 
-class EntityType(Row):
+class EntityType(Row, frozen=True):
     """`entity_type`."""
 
     label: str
 
 
-class RelationshipType(Row):
+class RelationshipType(Row, frozen=True):
     """`relationship_type`."""
 
     left_type: str
@@ -390,7 +390,7 @@ class RelationshipType(Row):
     tilted: int | None
 
 
-class Tombstone(Row):
+class Tombstone(Row, frozen=True):
     """A `handle` or `doi` row that belongs to no object any more. `identifier` is the handle or the DOI.
 
     `scheme` is `handle` or `doi`; `type` the DSpace constant of what it once named; `status` is a DOI's.
@@ -403,10 +403,10 @@ class Tombstone(Row):
     status: int | None = None
 
 
-# --- the whole --------------------------------------------------------------------------------------------------------
+# --- the whole ----------------------------------------------------------------------------------------------
 
 
-class Name(Row):
+class Name(Row, frozen=True):
     """How a referenced object is called by people, for the stock sections of the AIP. Never part of the digest.
 
     `kind` says what is referenced; `name` is a group's name, a person's e-mail address, or an object's handle.
