@@ -136,7 +136,8 @@ def _site(cursor: Cursor, site: str, prefix: str, anonymous: str) -> None:
     cursor.execute("INSERT INTO handle (handle_id, handle, resource_type_id, resource_id) "
                    "VALUES (nextval('handle_id_seq'), %s, %s, %s)", (f"{prefix}/0", SITE, site))
     cursor.execute("INSERT INTO resourcepolicy (policy_id, resource_type_id, action_id, epersongroup_id, "
-                   "dspace_object) VALUES (nextval('resourcepolicy_seq'), %s, %s, %s, %s)", (SITE, READ, anonymous, site))
+                   "dspace_object) "
+                   "VALUES (nextval('resourcepolicy_seq'), %s, %s, %s, %s)", (SITE, READ, anonymous, site))
 
 
 def install(
