@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from events.aip.model import Uuid
+from events.aip.model import Kind, Uuid
 from events.event import Event, Position
 
 
@@ -64,8 +64,8 @@ class Log(Protocol):
         """The newest event that carries that handle; None if there is none."""
         ...
 
-    def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str]]:
-        """(uuid, position, digest) of the newest event of every object at or before `at`, sorted by uuid, deleted
+    def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str, Kind]]:
+        """(uuid, position, digest, kind) of the newest event of every object at or before `at`, sorted by uuid, deleted
         objects left out. Lazily: memory does not grow with the log.
         """
         ...

@@ -14,14 +14,16 @@ Any number of processes and threads may read while one appends; several that app
 from __future__ import annotations
 
 import os
+import re
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
 
-from events.aip.model import Uuid
-from events.errors import ConfigError, GapInLog
+from events.aip.model import Kind, Uuid
+from events.errors import ConfigError, GapInLog, StorageUnusable
 from events.event import BEGINNING, Event, Position, Type
 from events.log import Entry
 from events.log import sqlite_file as file
@@ -30,6 +32,9 @@ from events.log.sqlite_rows import EVENT, META, PAYLOAD, damaged, entry, proved,
 PAGE_EVENTS: Final = 500
 PAGE_BYTES: Final = 16 * 1024 * 1024
 """A page ends at the event that brings its payloads above this."""
+
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+"""Written so, the order of the texts is the order of the times."""
 
 HEADS_PAGE: Final = 2000
 IDS_AT_ONCE: Final = 500
@@ -54,7 +59,7 @@ _NEXT: Final = _OF_UUID.where(EVENT.c.position > bindparam("after")).order_by(EV
 _OF_HANDLE: Final = _WHOLE.where(EVENT.c.handle == bindparam("handle")).order_by(EVENT.c.position.desc()).limit(1)
 
 _NEWEST: Final = (
-    select(EVENT.c.uuid.label("of"), func.max(EVENT.c.position).label("newest"))
+    select(EVENT.c.uuid.label("of"), func.max(EVENT.c.position).label("newest"), func.count().label("events"))
     .where(EVENT.c.uuid > bindparam("after"), EVENT.c.position <= bindparam("at"))
     .group_by(EVENT.c.uuid)
     .order_by(EVENT.c.uuid)
@@ -64,7 +69,7 @@ _NEWEST: Final = (
 """Walks the index (uuid, position) in its own order and stops at the limit: no sort, no table."""
 
 _HEADS: Final = (
-    select(_NEWEST.c.of, EVENT)
+    select(_NEWEST.c.of, _NEWEST.c.events, EVENT)
     .select_from(_NEWEST.outerjoin(EVENT, EVENT.c.position == _NEWEST.c.newest))
     .order_by(_NEWEST.c.of)
 )
@@ -79,15 +84,16 @@ class SqliteLog:
 
     def __init__(self, url: str, create: bool = False) -> None:
         self.path = file.path_of(url)
-        if create and not self.path.exists():
+        if create and self._status() is None:
             file.make(self.path)
-        if not self.path.is_file():
+        status = self._status()
+        if status is None or not stat.S_ISREG(status.st_mode):
             raise ConfigError(f"[log] url: there is no log {self.path}", "`aipstream init` makes it.")
-        if self.path.stat().st_size == 0:
+        if status.st_size == 0:
             raise GapInLog(f"the log {self.path} is empty: it was cut off, or is no log")
         self._engine = file.connections(self.path)
         self._pid = os.getpid()
-        self._inode = self._inode_now()
+        self._inode = status.st_dev, status.st_ino
         try:
             self._identity = file.identity_of(self._engine, self.path)
             file.use_wal(self._engine, self.path)
@@ -171,9 +177,11 @@ class SqliteLog:
             return self._end_in(connection)
 
     def position(self, *, time: str | None = None, lsn: int | None = None) -> Position:
-        """By a walk over one index. Raises ValueError unless exactly one of the two is given."""
+        """By a walk over one index. Raises ValueError unless exactly one is given, and for a time written otherwise."""
         if (time is None) == (lsn is None):
             raise ValueError("position: either a time or an lsn")
+        if time is not None and not _TIME.fullmatch(time):
+            raise ValueError(f"not a time in UTC as YYYY-MM-DDTHH:MM:SS.ffffffZ: {time!r}")
         wanted = EVENT.c.commit_time <= time if lsn is None else EVENT.c.lsn <= lsn
         with self._transaction() as connection:
             return connection.execute(select(func.max(EVENT.c.position)).where(wanted)).scalar_one() or BEGINNING
@@ -200,30 +208,31 @@ class SqliteLog:
         with self._transaction() as connection:
             return self._one(connection, _OF_HANDLE, handle=handle)
 
-    def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str]]:
+    def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str, Kind]]:
         """By pages of `HEADS_PAGE` objects, each header proved by its checksum.
 
-        Raises GapInLog if the log lacks rows: an object whose only event is gone would else look like one never seen.
+        Positions are dense, so the events counted on the way must come to `at`. They are counted in the index that was
+        walked, and GapInLog is raised after the last head if they do not: an object whose only event is gone would
+        else look like one never seen.
         """
-        with self._transaction() as connection:
-            end = self._end_in(connection)
-            there = connection.execute(select(func.count()).select_from(EVENT)).scalar_one()
-        if there != end:
-            raise GapInLog(f"the log {self.path} ends at position {end}, but holds {there} events")
+        end = self.end()
         upto = end if at is None else min(at, end)
-        after = ""
+        after, counted = "", 0
         while True:
             with self._transaction() as connection:
                 page = connection.execute(_HEADS, {"after": after, "at": upto}).all()
-            if not page:
-                return
-            for uuid, position, *rest in page:
-                event = proved([position, *rest])
+            for uuid, events, *header in page:
+                counted += events
+                event = proved(header)
                 if event.uuid != uuid:
-                    raise damaged(position, f"the index has it under {uuid!r}")
+                    raise damaged(header[0], f"the index has it under {uuid!r}")
                 if event.type is not Type.DELETE:
-                    yield uuid, position, event.digest
+                    yield uuid, header[0], event.digest
+            if len(page) < HEADS_PAGE:
+                break
             after = page[-1][0]
+        if counted != upto:
+            raise GapInLog(f"the log {self.path} has {upto} positions up to there, but holds {counted} events")
 
     def close(self) -> None:
         """Close the connections. The last process to do so folds the WAL into the file."""
@@ -235,17 +244,19 @@ class SqliteLog:
             # A SQLite connection must not be carried over a fork; the parent goes on with its own.
             self._engine.dispose(close=False)
             self._pid = os.getpid()
-        if self._inode_now() != self._inode:
+        status = self._status()
+        if status is None or (status.st_dev, status.st_ino) != self._inode:
             # Our connections are to the old file: what we appended there would be acknowledged and lost.
             raise GapInLog(f"the log {self.path} was removed or exchanged while it was open")
         return file.transaction(self._engine, self.path, write=write)
 
-    def _inode_now(self) -> tuple[int, int] | None:
+    def _status(self) -> os.stat_result | None:
         try:
-            status = self.path.stat()
+            return self.path.stat()
         except FileNotFoundError:
             return None
-        return status.st_dev, status.st_ino
+        except OSError as error:
+            raise StorageUnusable(f"the log {self.path} cannot be reached: {error.strerror or error}") from error
 
     def _end_in(self, connection: Connection) -> Position:
         noted, last = connection.execute(_END).one()
