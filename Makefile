@@ -1,0 +1,59 @@
+# aipstream: `make help` lists what there is.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-fast check format bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@PYTHON="$(PYTHON)" ops/prepare python
+	@test -x $(BIN)/python || "$$(PYTHON="$(PYTHON)" ops/prepare which-python)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.development: requirements-dev.lock $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: $(VENV)/.runtime ## make .venv with the command aipstream in it
+	@echo "ready: $(BIN)/aipstream --help"
+
+demo: $(VENV)/.runtime ## set everything up and show the main job, end to end
+	@ops/prepare postgresql
+	@$(BIN)/aipstream demo
+
+test: $(VENV)/.development ## every test, on a real PostgreSQL and a real DSpace
+	@ops/prepare postgresql java
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+test-fast: $(VENV)/.development ## the tests without the real DSpace
+	@ops/prepare postgresql
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/real $(ARGS)
+
+check: $(VENV)/.development ## ruff, mypy, docs in step with the code
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/docs
+
+format: $(VENV)/.development ## let the formatter decide layout
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.development ## figures, side by side with pg_dump | pg_restore and a file copy
+	@ops/prepare postgresql
+	@$(BIN)/python -m ops.bench $(ARGS)
+
+lock: ## pin the dependencies anew
+	@$(BIN)/pip-compile --quiet --no-header --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock ops/runtime.in pyproject.toml
+	@$(BIN)/pip-compile --quiet --no-header --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --extra dev --extra kafka --output-file requirements-dev.lock \
+	  ops/runtime.in pyproject.toml
+
+clean: ## remove what make made
+	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
