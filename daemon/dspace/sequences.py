@@ -9,6 +9,7 @@ complete, and held against the schemas of all versions by a test.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,7 +99,8 @@ STATE: Final = """
 """
 
 # The largest number n of the handles <own prefix>/n and <own prefix>/n.<version>. The own prefix is that of the site's
-# handle, <prefix>/0. Suffixes of more than 18 digits do not fit a bigint and no sequence ever gave them.
+# handle, <prefix>/0. Suffixes of more than 18 digits do not fit a bigint and no sequence ever gave them. Most suffixes
+# are plain numbers, and ltrim finds that out in a quarter of the time of a regular expression.
 LARGEST_SUFFIX: Final = """
     WITH own AS (
         SELECT regexp_replace(handle.handle, '/0$', '') || '/' AS start
@@ -106,20 +108,26 @@ LARGEST_SUFFIX: Final = """
          WHERE handle.handle LIKE '%%/0'
          ORDER BY handle.handle_id LIMIT 1
     ), suffix AS (
-        SELECT substring(substr(handle.handle, length(own.start) + 1) FROM '^([0-9]{1,18})([.][0-9]+)?$') AS number
-          FROM handle, own
-         WHERE starts_with(handle.handle, own.start)
+        SELECT substr(given.handle, length(own.start) + 1) AS whole
+          FROM {given}, own
+         WHERE starts_with(given.handle, own.start)
+    ), number AS (
+        SELECT CASE WHEN length(whole) <= 18 AND ltrim(whole, '0123456789') = '' THEN nullif(whole, '')
+                    ELSE substring(whole FROM '^([0-9]{{1,18}})([.][0-9]+)?$') END AS digits
+          FROM suffix
     )
-    SELECT max(number::bigint) FROM suffix
+    SELECT max(digits::bigint) FROM number
 """
+ALL_HANDLES: Final = sql.SQL("handle AS given")
+THESE_HANDLES: Final = sql.SQL("unnest(%(handles)s::text[]) AS given (handle)")
 
 # GREATEST again, for a running DSpace may have drawn values since the state was read.
 MOVE: Final = "SELECT setval({name}, GREATEST(%(largest)s, last_value), true) FROM {sequence}"
 
 
-def _largest(drawn: Drawn) -> sql.Composable:
+def _largest(drawn: Drawn, handles: sql.SQL) -> sql.Composable:
     if drawn.column is None:
-        return sql.SQL(LARGEST_SUFFIX)
+        return sql.SQL(LARGEST_SUFFIX).format(given=handles)
     return sql.SQL("SELECT max({column})::bigint FROM {table}").format(
         column=sql.Identifier(drawn.column), table=sql.Identifier(drawn.table)
     )
@@ -134,23 +142,28 @@ def _present(cursor: Cursor) -> list[Drawn]:
     return [drawn for drawn in SEQUENCES if drawn.sequence in there]
 
 
-def advance(connection: AnyConnection, *, dry_run: bool = False) -> list[SequenceChange]:
+def advance(
+    connection: AnyConnection, *, dry_run: bool = False, handles: Collection[str] | None = None
+) -> list[SequenceChange]:
     """Move every sequence that lags behind its column to the column's largest value, and tell which those are.
 
     Sequences and tables that this version of DSpace has not are passed over; with `dry_run` nothing is changed.
+    `handles` are the only ones that `handle_seq` has to respect, those of a batch say; None reads the whole table
+    (0.2 s for 300,000 handles), and is right after anything but a batch.
     PostgreSQL does not roll `setval` back: what was moved stays moved even if the caller's transaction fails.
     """
     with cursor_of(connection) as cursor:
         present = _present(cursor)
         if not present:
             return []
+        source = ALL_HANDLES if handles is None else THESE_HANDLES
         states = [
             sql.SQL(STATE).format(
-                name=sql.Literal(drawn.sequence), sequence=sql.Identifier(drawn.sequence), largest=_largest(drawn)
+                name=sql.Literal(drawn.sequence), sequence=sql.Identifier(drawn.sequence), largest=_largest(drawn, source)
             )
             for drawn in present
         ]
-        cursor.execute(sql.SQL(" UNION ALL ").join(states), {})
+        cursor.execute(sql.SQL(" UNION ALL ").join(states), {"handles": list(handles or ())})
         lagging = [(name, next_, largest) for name, next_, largest in cursor.fetchall()
                    if largest is not None and largest >= max(next_, 1)]
         for name, _, largest in [] if dry_run else lagging:

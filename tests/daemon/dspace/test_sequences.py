@@ -201,3 +201,11 @@ def test_a_missing_sequence_is_passed_over(fresh: Connection) -> None:
     _rows(fresh, "DROP TABLE openurltracker")
     _handles(fresh, f"{PREFIX}/3")
     assert advance(fresh) == [SequenceChange("handle_seq", 1, 4)]
+
+
+def test_the_handles_of_a_batch_are_enough(fresh: Connection) -> None:
+    """Given the handles that came, the table is not read; own prefix and versions are told as ever."""
+    _handles(fresh, f"{PREFIX}/500")
+    assert advance(fresh, handles=[]) == []
+    assert advance(fresh, handles=["1/900", f"{PREFIX}/20.3", f"{PREFIX}/x"]) == [SequenceChange("handle_seq", 1, 21)]
+    assert advance(fresh) == [SequenceChange("handle_seq", 21, 501)]
