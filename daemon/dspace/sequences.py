@@ -159,7 +159,9 @@ def advance(
         source = ALL_HANDLES if handles is None else THESE_HANDLES
         states = [
             sql.SQL(STATE).format(
-                name=sql.Literal(drawn.sequence), sequence=sql.Identifier(drawn.sequence), largest=_largest(drawn, source)
+                name=sql.Literal(drawn.sequence),
+                sequence=sql.Identifier(drawn.sequence),
+                largest=_largest(drawn, source),
             )
             for drawn in present
         ]
