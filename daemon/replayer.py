@@ -1,0 +1,71 @@
+"""The way from the log to the target: batches in order, then the sequences.
+
+Invariant: the target's own position says where to go on; nothing here remembers anything. So a replay can be stopped
+anywhere, by any signal, and simply be started again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from daemon.dspace import sequences
+from daemon.failpoint import failpoint
+from daemon.target.replay import Applied, NativeTarget
+from events.event import Position
+from events.log import Entry, Log
+
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""Payload bytes of one batch at most, so that memory does not grow with the size of objects."""
+
+Progress = Callable[[Position, Applied], None]
+
+
+def batches(entries: Iterable[Entry], most: int) -> Iterator[list[Entry]]:
+    """The entries in runs of at most `most`, each of at most `MOST_BYTES` of payload unless one alone has more."""
+    run: list[Entry] = []
+    size = 0
+    for entry in entries:
+        if run and (len(run) >= most or size + len(entry.event.payload) > MOST_BYTES):
+            yield run
+            run, size = [], 0
+        run.append(entry)
+        size += len(entry.event.payload)
+    if run:
+        yield run
+
+
+def replay(
+    target: NativeTarget,
+    log: Log,
+    *,
+    after: Position | None = None,
+    until: Position | None = None,
+    batch: int = 500,
+    progress: Progress | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Applied:
+    """Apply the log after that position (the target's own if None) up to `until` (its end as of now if None).
+
+    An earlier `after` than the target's own is safe: what is applied already is recognised and left alone. Raises
+    GapInLog, TargetUnreachable, Locked; what was applied until then stays applied.
+    """
+    begin = target.position() if after is None else after
+    end = log.end() if until is None else until
+    total = Applied()
+    for run in batches(log.read(begin, limit=max(0, end - begin)), batch):
+        if stopped():
+            break
+        total.add(target.apply(run))
+        if progress:
+            progress(run[-1].position, total)
+    return total
+
+
+def finish(target: NativeTarget) -> list[sequences.SequenceChange]:
+    """Move the target's sequences forward over everything that was written; returns what moved."""
+    failpoint("replay.sequences")
+    connection = target.connection
+    changes = sequences.advance(connection)
+    connection.commit()
+    return changes
