@@ -77,9 +77,9 @@ def open_ends(source_dsn: str, target_dsn: str, *, passwords: bool = False, draf
         raise PreconditionError("[target] nothing has been replayed into this database yet", "Run `aipstream replay`.")
     return Ends(
         source,
-        Options(version.probe(source).security_level, False, passwords, drafts),
+        Options(version.probe(source).has_security_level, False, passwords, drafts),
         target,
-        Options(version.probe(target).security_level, True, passwords, drafts),
+        Options(version.probe(target).has_security_level, True, passwords, drafts),
     )
 
 

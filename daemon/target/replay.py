@@ -117,7 +117,7 @@ class NativeTarget:
                 connection.close()
                 raise
             passwords, drafts = self._settings
-            self._options = Options(repository.security_level, True, passwords, drafts)
+            self._options = Options(repository.has_security_level, True, passwords, drafts)
             self._connection = connection
         return self._connection
 
