@@ -93,7 +93,9 @@ delrole {newcollection} submit
 delrole {articles} reviewer
 harvest {newcollection} 2 http://example.org/oai set:1 dc
 reparent {newcollection} {newcommunity} {below}
-reparent {lowest} {below} {newcommunity}
+reparent {newcommunity} - {below}
+reparent {lowest} {below} -
+reparent {lowest} - {top}
 newcollection {below} "Harvested, then not"
 harvest {newcollection} 1 http://example.org/oai set:2 dc
 delharvest {newcollection}

@@ -16,7 +16,7 @@ import org.dspace.harvest.HarvestedCollection;
  * <pre>
  * newcommunity PARENT|- TITLE         newcollection COMMUNITY TITLE
  * delete HANDLE                       (in RigItems) with all that is in it
- * reparent OBJECT FROM|- TO           a community or collection
+ * reparent OBJECT FROM|- TO|-         a community or collection
  * logo OBJECT SIZE|-                  of that many bytes, or none
  * template COLLECTION FIELD VALUE...  of the template item, which is made if need be
  * deltemplate COLLECTION
@@ -81,15 +81,24 @@ final class RigContainers extends RigBase {
             harvests.delete(context, harvests.find(context, at(context, words.get(0)))));
     }
 
-    /** First into the new one: what is in no community any more is deleted. */
+    /**
+     * A community as DSpace's community-filiator does it; a collection first into the new one, since one that is
+     * in no community any more is deleted.
+     */
     private static void reparent(Context context, List<String> words) throws Exception {
         DSpaceObject object = at(context, words.get(0));
-        Community to = at(context, words.get(2));
         Community from = words.get(1).equals("-") ? null : at(context, words.get(1));
+        Community to = words.get(2).equals("-") ? null : at(context, words.get(2));
         if (object instanceof Community) {
-            communities.addSubcommunity(context, to, (Community) object);
+            Community community = (Community) object;
             if (from != null) {
-                communities.removeSubcommunity(context, from, (Community) object);
+                community.removeParentCommunity(from);
+                from.removeSubCommunity(community);
+                communities.update(context, community);
+                communities.update(context, from);
+            }
+            if (to != null) {
+                communities.addSubcommunity(context, to, community);
             }
         } else {
             communities.addCollection(context, to, (Collection) object);
