@@ -7,6 +7,7 @@ No message ever holds a password: a DSN is passed through `events.errors.without
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 
 class AipstreamError(Exception):
@@ -127,8 +128,27 @@ class InvalidAip(AipstreamError):
     hint = "The package is damaged or was not made by DSpace or aipstream; the message names the place."
 
 
+class UnknownField(AipstreamError):
+    """Objects name a metadata field or a relationship type that the target's registry lacks. `objects`: their UUIDs."""
+
+    hint = "The registry's own event brings it; if the log has none, `aipstream snapshot` of the source makes one."
+
+    def __init__(self, message: str, objects: Iterable[str] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint)
+        self.objects = frozenset(objects)
+
+
 def without_password(dsn: str) -> str:
-    """The DSN (URL or key=value form) with the password replaced by `***`."""
-    dsn = re.sub(r"(?<=://)([^:/@\s]*):([^@/\s]*)@", r"\1:***@", dsn)
-    dsn = re.sub(r"(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)", r"\1***", dsn)
-    return re.sub(r"(?i)([?&](?:password|sslpassword)=)[^&]*", r"\1***", dsn)
+    """The DSN (URL or key=value form) with the password replaced by `***`.
+
+    Where a DSN is not well formed (an `@` or `/` in a URL's password, a quote that is not closed) it takes away too
+    much rather than too little.
+    """
+    dsn = re.sub(r"(?<=://)([^:/@\s]*):(\S*)@", r"\1:***@", dsn)
+    dsn = re.sub(r"(?i)([?&](?:ssl)?password=)[^&\s]*", r"\1***", dsn)
+    return re.sub(
+        r"(?i)(?<![?&])(?<![?&]ssl)(password\s*=\s*)('(?:[^'\\]|\\.)*(?:'|\\?$)|(?:\\.|\S)+)",
+        r"\1***",
+        dsn,
+        flags=re.DOTALL,
+    )

@@ -11,6 +11,7 @@ Invariants:
 from __future__ import annotations
 
 import hashlib
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -76,10 +77,13 @@ def lsn_text(lsn: int) -> str:
 
 def lsn_number(text: str) -> int:
     """The integer of an LSN as PostgreSQL writes it. Raises ValueError for anything else."""
-    high, slash, low = text.partition("/")
-    if not slash:
-        raise ValueError(f"not an LSN: {text!r} (expected something like 16/B374D848)")
-    return (int(high, 16) << 32) | int(low, 16)
+    match = _LSN.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not an LSN: {text[:80]!r} (expected something like 16/B374D848)")
+    return (int(match[1], 16) << 32) | int(match[2], 16)
+
+
+_LSN: Final = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 MAX_DOCUMENT: Final = 512 * 1024 * 1024
@@ -94,8 +98,28 @@ def compress(document: bytes) -> bytes:
 def decompress(payload: bytes) -> bytes:
     """The document of a payload. Raises ValueError for a damaged frame or one above `MAX_DOCUMENT`."""
     try:
-        if zstandard.frame_content_size(payload) > MAX_DOCUMENT:
+        size = zstandard.frame_content_size(payload)
+        if size > MAX_DOCUMENT:
             raise ValueError(f"payload of more than {MAX_DOCUMENT} bytes refused")
-        return zstandard.ZstdDecompressor().decompress(payload, max_output_size=MAX_DOCUMENT)
+        if size >= 0:
+            return zstandard.ZstdDecompressor().decompress(payload)
+        return _decompress_unsized(payload)
     except zstandard.ZstdError as error:
         raise ValueError(f"damaged payload: {error}") from error
+
+
+def _decompress_unsized(payload: bytes) -> bytes:
+    """Of a frame that does not tell its size (not one of ours), piece by piece, so that a bomb stops at the limit."""
+    document = bytearray()
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    for start in range(0, len(payload), _PIECE):
+        document += frame.decompress(payload[start : start + _PIECE])
+        if len(document) > MAX_DOCUMENT:
+            raise ValueError(f"payload of more than {MAX_DOCUMENT} bytes refused")
+        if frame.eof:
+            return bytes(document)
+    raise ValueError("damaged payload: it ends before its frame does")
+
+
+_PIECE: Final = 1024
+"""Bytes of a frame decompressed at once; zstd can make some ten megabytes of them."""

@@ -171,7 +171,7 @@ class LocalBlobs:
         for upper in self._folders(self.folder):
             for lower in self._folders(upper):
                 with os.scandir(lower) as found:
-                    names = [entry.name for entry in found]
+                    names = [entry.name for entry in found if entry.is_file(follow_symlinks=False)]
                 for name in names:
                     if _SHA256.fullmatch(name) and name[:4] == upper.name + lower.name:
                         yield name

@@ -117,7 +117,7 @@ class SqliteLog:
             places: dict[bytes, Position] = {}
             for start in range(0, len(ids), IDS_AT_ONCE):
                 found = connection.execute(_KNOWN, {"ids": ids[start : start + IDS_AT_ONCE]})
-                places.update(found.tuples().all())
+                places.update((identity, position) for identity, position in found)
             for identity, event in zip(ids, batch, strict=True):
                 if identity not in places:
                     last += 1
@@ -227,7 +227,7 @@ class SqliteLog:
                 if event.uuid != uuid:
                     raise damaged(header[0], f"the index has it under {uuid!r}")
                 if event.type is not Type.DELETE:
-                    yield uuid, header[0], event.digest
+                    yield uuid, header[0], event.digest, event.kind
             if len(page) < HEADS_PAGE:
                 break
             after = page[-1][0]

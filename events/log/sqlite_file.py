@@ -131,12 +131,13 @@ def use_wal(engine: Engine, path: Path) -> None:
 def identity_of(engine: Engine, path: Path) -> str:
     """The UUID of the log. Raises ConfigError if the file is no log, UnknownLogFormat if it is of another version."""
     with transaction(engine, path) as connection:
-        meta = dict(connection.execute(select(META.c.key, META.c.value)).tuples().all())
+        meta: dict[str, str] = {}
+        meta.update((key, value) for key, value in connection.execute(select(META.c.key, META.c.value)))
     if not {"format", "identity", "end"} <= meta.keys():
         raise _foreign(path)
     if meta["format"] != FORMAT:
         raise UnknownLogFormat(f"the log {path} has format {meta['format']!r}; known is {FORMAT!r}")
-    return str(meta["identity"])
+    return meta["identity"]
 
 
 def _foreign(path: Path) -> ConfigError:
