@@ -24,6 +24,7 @@ from typing import NamedTuple
 from daemon.dspace.assetstore import relative_path
 from events.aip.model import Uuid
 from events.blobs import Blobs
+from events.blobs.durable import Durable
 from events.errors import ChecksumMismatch, TargetUnreachable
 
 _CONVENTIONAL = re.compile(r"[0-9]{6,39}")
@@ -50,6 +51,7 @@ class Assetstore:
                 f"[target] assetstore: {folder} is no folder",
                 "Make it (the target DSpace's assetstore.dir), or mount it.",
             )
+        self._durable = Durable(folder)
         owner = folder.stat()
         self._owner = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else None
 
@@ -90,7 +92,7 @@ class Assetstore:
                             placed[each.bitstream] = identifier
                     if staged is not None:
                         fresh.append(staged)
-                self._publish(fresh, pool)
+                self._publish(fresh)
         except OSError as error:
             for temporary, _ in fresh:
                 temporary.unlink(missing_ok=True)
@@ -150,9 +152,9 @@ class Assetstore:
                 f"but its row says {content.size} bytes with MD5 {content.md5}"
             )
 
-    def _publish(self, fresh: Sequence[tuple[Path, Path]], pool: ThreadPoolExecutor) -> None:
+    def _publish(self, fresh: Sequence[tuple[Path, Path]]) -> None:
         """Contents to disk, then names, then folders: in this order a name never stands for missing bytes."""
-        list(pool.map(lambda pair: _sync(pair[0]), fresh))
+        self._durable.sync([temporary for temporary, _ in fresh])
         folders: set[Path] = set()
         for temporary, final in fresh:
             temporary.rename(final)
@@ -161,7 +163,7 @@ class Assetstore:
             for folder in folders - {self.folder}:
                 with contextlib.suppress(PermissionError):
                     os.chown(folder, *self._owner)
-        list(pool.map(_sync, folders))
+        self._durable.sync(folders)
 
 
 def _below(folder: Path, top: Path) -> Iterable[Path]:
@@ -169,11 +171,3 @@ def _below(folder: Path, top: Path) -> Iterable[Path]:
     while folder != top:
         folder = folder.parent
         yield folder
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
