@@ -16,12 +16,13 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg2
@@ -32,6 +33,8 @@ from events.errors import PreconditionError
 SCRIPTS = Path(__file__).resolve().parent / "dspace"
 ADMIN = "admin@example.org"
 SITE = "123456789/0"
+
+T = TypeVar("T")
 
 
 class DSpaceFailed(AssertionError):
@@ -227,8 +230,18 @@ class Home:
             made.replace(archive)
 
 
+def both(one: Callable[[], T], other: Callable[[], T]) -> tuple[T, T]:
+    """Two commands of two homes at the same time: each has a core."""
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.submit(one), threads.submit(other)
+        return first.result(), second.result()
+
+
 class Editor:
-    """A running `rig-edit`: call it with one edit, it returns what that printed once it is committed."""
+    """A running `rig-edit`: call it with one edit, it returns what that printed once it is committed.
+
+    What an edit made and printed, `newitem 123456789/30`, is `{newitem}` for the edits after it.
+    """
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -252,7 +265,12 @@ class Editor:
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
-        return self._answer(line)
+        said = self._answer(line)
+        for words in said:
+            if words.count(" ") == 1:
+                name, handle = words.split()
+                self.home.handles[name] = handle
+        return said
 
     def _answer(self, line: str) -> list[str]:
         said: list[str] = []
@@ -289,20 +307,21 @@ class Repositories:
 
     def fresh(self, version: str, origin: str = "a") -> Home:
         """An empty repository, just migrated."""
-        return self._copy(self._fresh(Rig.ensure(version), origin))
+        return self.copy(self._fresh(Rig.ensure(version), origin))
 
     def seeded(self, version: str, plain: int = 3, *, named: bool = True) -> Home:
         """A repository of origin `a` with one of everything (`Home.seed`)."""
         rig = Rig.ensure(version)
         key = f"{version}-seeded-{plain}-{named}"
         if key not in self._templates:
-            home = self._copy(self._fresh(rig, "a"))
+            home = self.copy(self._fresh(rig, "a"))
             home.seed(plain, named=named)
             home.keep_classes()
             self._templates[key] = home
-        return self._copy(self._templates[key])
+        return self.copy(self._templates[key])
 
-    def _copy(self, template: Home) -> Home:
+    def copy(self, template: Home) -> Home:
+        """Another home with the same content. Nobody may be connected to the database of `template`."""
         self._count += 1
         name = f"rig_{self._count}"
         dsn = self.cluster.create(name, urlsplit(template.dsn).path.lstrip("/"))
