@@ -41,6 +41,20 @@ class NotDSpace(PreconditionError):
     hint = "Point the dsn at the database of a DSpace 7.6, 8, 9 or 10 (the one in its local.cfg, db.url)."
 
 
+class ObjectsParked(AipstreamError):
+    """Everything was done but for some objects that had to be put aside, on the source's side or on the target's."""
+
+    exit_code = 3
+    hint = "`aipstream park` lists them with the reasons; after the repair, `aipstream park retry --all`."
+
+
+class Interrupted(AipstreamError):
+    """The work was stopped from outside before its end. What was done until then is kept."""
+
+    exit_code = 130
+    hint = "The same command goes on where it stopped."
+
+
 class VerificationDiffers(AipstreamError):
     """Source and target are not the same."""
 
@@ -80,6 +94,12 @@ class SourceChanged(AipstreamError):
 
     exit_code = 9
     hint = "If that is meant to be, `aipstream snapshot` takes the database as it is now and captures what differs."
+
+
+class ProcessEnded(AipstreamError):
+    """One of our own processes was killed from outside, by the kernel for want of memory or by somebody."""
+
+    hint = "Start again: it goes on where it stopped. `dmesg` tells whether the kernel ran out of memory."
 
 
 class SourceUnreachable(AipstreamError):
