@@ -21,7 +21,8 @@ UUIDS = st.uuids().map(str)
 
 SPECIAL = [
     "", " ", "  two  ", "\t", "\n", "a\nb", "a\r\nb", "\r", "\x00", "\x0b bell\x07", "\x1f", "\x7f\x85\x9f", "\u2028",
-    "\ufffe", "\uffff", "\ufeffbom", "<b>&amp;</b>", "]]>", "<![CDATA[x]]>", '"quoted" \'twice\'', "&#13;", "-->", "<?x?>",
+    "\ufffe", "\uffff", "\ufeffbom", "<b>&amp;</b>", "]]>", "<![CDATA[x]]>", '"quoted" \'twice\'', "&#13;", "-->",
+    "<?x?>",
     "<!DOCTYPE a>", "virtual::12", "Ünïcödé", "日本語", "עברית", "😀", "e\u0301", "a" * 3000, "${x}", "%s", "hdl:1/2",
     "\ud7ff\ue000", "\U0010ffff",
 ]  # fmt: skip
@@ -40,8 +41,9 @@ SIZES = st.one_of(st.integers(0, 10**6), st.sampled_from([2**31 - 1, 2**31, 2**4
 DAYS = st.one_of(st.dates().map(str), st.sampled_from(["9999-12-31", "infinity", "10000-01-01"]))
 INSTANTS = st.datetimes().map(lambda at: at.isoformat(timespec="microseconds") + "Z")
 FIELDS = st.one_of(
-    st.sampled_from(["dc.title", "dc.title", "dc.contributor.author", "dc.description", "dc.identifier.uri", "dc.source",
-                     "dc.format", "dspace.entity.type", "eperson.firstname", "eperson.lastname", "dc.title.alternative"]),
+    st.sampled_from(["dc.title", "dc.title", "dc.contributor.author", "dc.description", "dc.identifier.uri",
+                     "dc.source", "dc.format", "dspace.entity.type", "eperson.firstname", "eperson.lastname",
+                     "dc.title.alternative"]),
     st.builds("{}.{}".format, NAMES, NAMES),
     st.sampled_from(["dc.title.", "dc", "a.b.c.d", "..", "dc.\x00", ""]),
 )  # fmt: skip

@@ -1,12 +1,14 @@
-"""Documents that are broken or malicious are refused by name; nothing else comes out of `read` than AIP or InvalidAip."""
+"""Documents that are broken or malicious are refused by name: `read` ends with an AIP or with InvalidAip."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
 from events.aip import markup, read, write
 from events.aip.model import Aip, Kind, Tombstone, derived_uuid
@@ -110,18 +112,15 @@ def test_a_document_with_a_hole_is_an_aip_or_invalid(kind: Kind) -> None:
                 parent.append(markup.parse(markup_of(element)))
             else:
                 element.append(markup.parse(markup_of(data.draw(st.sampled_from([root, *elements])))))
-        try:
+        with suppress(InvalidAip):
             assert isinstance(read(markup_of(root)), Aip)
-        except InvalidAip as error:
-            assert str(error)
 
     holds()
 
 
-def markup_of(element: object) -> bytes:
-    from lxml import etree
-
-    return etree.tostring(element, encoding="utf-8", with_tail=False)  # type: ignore[call-overload]
+def markup_of(element: etree._Element) -> bytes:
+    """An element as a document of its own."""
+    return etree.tostring(element, encoding="utf-8", with_tail=False)
 
 
 @RELAXED
@@ -131,10 +130,8 @@ def test_bytes_that_were_flipped_are_an_aip_or_invalid(data: st.DataObject) -> N
     document = bytearray(GOOD)
     for _ in range(data.draw(st.integers(1, 4))):
         document[data.draw(st.integers(0, len(document) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    with suppress(InvalidAip):
         assert isinstance(read(bytes(document)), Aip)
-    except InvalidAip as error:
-        assert str(error)
 
 
 def test_a_document_that_is_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from events.aip.model import (
     HandleRow,
     ItemRow,
     Kind,
+    Member,
     Name,
     Placed,
     Policy,
@@ -182,8 +183,6 @@ def test_a_file_is_described_once_for_stock_and_for_us() -> None:
 
 def test_parent_owner_submitter_and_mapped_collections_are_handles_and_addresses() -> None:
     """The parent link names the owning collection, AIP-TECHMD the submitter and every other collection."""
-    from events.aip.model import Member
-
     root = manifest(item(parents=[Member(ITEM, COLLECTION), Member(ITEM, OTHER)]))
     assert root.find("m:structMap[@LABEL='Parent']/m:div/m:mptr", NS).get(HREF) == "123456789/3"  # type: ignore[union-attr]
     said = {
