@@ -11,15 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from daemon.dspace import snapshot
 from daemon.dspace.connect import Connection
 from daemon.dspace.facets import Options
 from daemon.source import Touched, assetstore
 from daemon.source.assetstore import SourceFiles
 from daemon.source.state import FileKey, Parked, State
-from events import aip as codec
+from events.aip import write
 from events.aip.model import Aip, BitstreamRow, Kind, Stored, Uuid
 from events.blobs import Blobs, Digests
 from events.errors import AipstreamError, BlobMissing, ChecksumMismatch
@@ -43,6 +41,16 @@ class Captured:
     parked: list[Parked] = field(default_factory=list)
     blobs: int = 0
     blob_bytes: int = 0
+    unchanged: int = 0
+
+    def add(self, other: Captured) -> None:
+        """Take over another slice."""
+        self.events += other.events
+        self.files.update(other.files)
+        self.parked += other.parked
+        self.blobs += other.blobs
+        self.blob_bytes += other.blob_bytes
+        self.unchanged += other.unchanged
 
 
 def slices(digests: Mapping[Uuid, str]) -> Iterator[dict[Uuid, str]]:
@@ -58,12 +66,6 @@ def slices(digests: Mapping[Uuid, str]) -> Iterator[dict[Uuid, str]]:
         rows += more
     if some:
         yield some
-
-
-def document(aip: Aip) -> bytes:
-    """The AIP document. Raises ValueError or InvalidAip for what cannot be written."""
-    write = getattr(codec, "write", None)
-    return write(aip) if write else msgspec.json.encode(aip)
 
 
 def parents(aip: Aip) -> tuple[Uuid, ...]:
@@ -127,7 +129,7 @@ class Capture:
             handle=aip.handle,
             parents=parents(aip),
             blobs=tuple(sorted({row.sha256 for row in stored if row.sha256})),
-            payload=compress(document(aip)),
+            payload=compress(write(aip)),
         )
 
     def _contents(self, found: Mapping[Uuid, Aip], done: Captured) -> dict[Stored, str | AipstreamError]:

@@ -198,13 +198,13 @@ class Emitter:
                 if kind is Kind.TOMBSTONE:
                     tombstones.update(changed)
                 else:
-                    total = added(total, self._puts(connection, kind, changed, touched, pending))
+                    total = added(total, self.puts(connection, kind, changed, touched, pending))
             if kind is Kind.TOMBSTONE:
-                total = added(total, self._deletes({kind: gone.pop(kind, [])}, touched, pending))
+                total = added(total, self.deletes({kind: gone.pop(kind, [])}, touched, pending))
         failpoint("capture.read")
-        total = added(total, self._deletes(gone, touched, pending))
-        total = added(total, self._puts(connection, Kind.TOMBSTONE, tombstones, touched, pending))
-        return added(total, self._commit(pending))
+        total = added(total, self.deletes(gone, touched, pending))
+        total = added(total, self.puts(connection, Kind.TOMBSTONE, tombstones, touched, pending))
+        return added(total, self.commit(pending))
 
     def _grouped(self, connection: Connection, touched: Mapping[Uuid, Touched]) -> dict[Kind, list[Uuid]]:
         """The objects by kind, those of unknown kind by what they are now or else were; communities parents first."""
@@ -233,7 +233,7 @@ class Emitter:
 
     # --- steps 1 and 2 --------------------------------------------------------------------------------------------
 
-    def _puts(
+    def puts(
         self,
         connection: Connection,
         kind: Kind,
@@ -241,6 +241,7 @@ class Emitter:
         touched: Mapping[Uuid, Touched],
         pending: Pending,
     ) -> Emitted:
+        """Capture those objects, in their order. What is not appended yet waits in `pending` for `commit`."""
         total = Emitted()
         for some in slices(digests):
             captured = self.capture(connection, kind, some, touched)
@@ -251,13 +252,18 @@ class Emitter:
         """Take over a captured slice, and append what has come together once it is enough."""
         pending.add(captured)
         counts = Emitted(
-            put=len(captured.events), parked=len(captured.parked), blobs=captured.blobs, blob_bytes=captured.blob_bytes
+            put=len(captured.events),
+            unchanged=captured.unchanged,
+            parked=len(captured.parked),
+            blobs=captured.blobs,
+            blob_bytes=captured.blob_bytes,
         )
-        return added(counts, self._commit(pending)) if pending.full else counts
+        return added(counts, self.commit(pending)) if pending.full else counts
 
-    def _deletes(
+    def deletes(
         self, gone: Mapping[Kind, Iterable[Uuid]], touched: Mapping[Uuid, Touched], pending: Pending
     ) -> Emitted:
+        """Put off to `pending` that those objects are gone, children first."""
         total = Emitted()
         for kind in (Kind.TOMBSTONE, *DELETE_ORDER):
             uuids = list(gone.get(kind, ()))
@@ -281,7 +287,7 @@ class Emitter:
                 pending.cleared.append(uuid)
                 total = total._replace(deleted=total.deleted + 1)
                 if pending.full:
-                    total = added(total, self._commit(pending))
+                    total = added(total, self.commit(pending))
         return total
 
     def _children_first(self, communities: Sequence[Uuid]) -> list[Uuid]:
@@ -302,7 +308,7 @@ class Emitter:
 
     # --- steps 2 to 4 ---------------------------------------------------------------------------------------------
 
-    def _commit(self, pending: Pending) -> Emitted:
+    def commit(self, pending: Pending) -> Emitted:
         """Make durable what is pending. Counts nothing that `accept` has not counted, but takes off repeated events."""
         if not (pending.events or pending.parked or pending.cleared):
             return Emitted()

@@ -31,6 +31,9 @@ T = TypeVar("T")
 
 FORMAT: Final = "1"
 
+SEEN: Final = "seen_lsn"
+"""`meta`: how far the source's WAL had come when it was last looked at. Whoever captures moves it (`identity` asks)."""
+
 TABLES: Final = sa.MetaData()
 
 META: Final = sa.Table(
