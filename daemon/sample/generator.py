@@ -36,8 +36,16 @@ class Summary:
 COUNTED = ("item", "bitstream", "metadatavalue", "resourcepolicy", "handle", "relationship", "versionitem")
 
 
-def generate(connection: Connection, assetstore: Path, *, items: int, seed: int, files_per_item: int = 2,
-             values_per_item: int = 20, rich: bool = True) -> Summary:
+def generate(
+    connection: Connection,
+    assetstore: Path,
+    *,
+    items: int,
+    seed: int,
+    files_per_item: int = 2,
+    values_per_item: int = 20,
+    rich: bool = True,
+) -> Summary:
     """Make a repository with `items` plain items, and with `rich` one or more of every kind of content besides.
 
     The database must be freshly installed (registries, site, both permanent groups): UUIDs follow from the seed.
@@ -53,9 +61,13 @@ def generate(connection: Connection, assetstore: Path, *, items: int, seed: int,
     for number in range(items):
         collection = world.collections[number % len(world.collections)]
         moment = repository.moment()
-        repository.item(collection.uuid, record(random, moment, values_per_item),
-                        small_files(random, repository.files, files_per_item),
-                        submitter=random.choice(world.people), modified=moment)
+        repository.item(
+            collection.uuid,
+            record(random, moment, values_per_item),
+            small_files(random, repository.files, files_per_item),
+            submitter=random.choice(world.people),
+            modified=moment,
+        )
         if number % SLICE == SLICE - 1:
             repository.flush()
             connection.commit()
@@ -70,5 +82,6 @@ def generate(connection: Connection, assetstore: Path, *, items: int, seed: int,
             cursor.execute(f"select count(*) from {table}")
             rows[table] = (cursor.fetchone() or (0,))[0]
     connection.commit()
-    return Summary(items, len(world.communities), len(world.collections), len(world.people),
-                   items * files_per_item, rows)
+    return Summary(
+        items, len(world.communities), len(world.collections), len(world.people), items * files_per_item, rows
+    )

@@ -19,8 +19,9 @@ from daemon.sample.rows import SEQUENCES
 CHILD_TABLES: Final = ("bitstream", "bundle", "item", "collection", "community", "site", "epersongroup", "eperson")
 """The tables of the kinds of objects, each at the index that is its constant in `resource_type_id`."""
 
-TYPED: Final = "\nunion all\n".join(f"select uuid, {kind} as kind from {table}"
-                                    for kind, table in enumerate(CHILD_TABLES))
+TYPED: Final = "\nunion all\n".join(
+    f"select uuid, {kind} as kind from {table}" for kind, table in enumerate(CHILD_TABLES)
+)
 
 _NEVER_NULL: Final = {
     "item": ("in_archive", "withdrawn", "discoverable"),
@@ -146,12 +147,20 @@ RULES: Final[dict[str, str]] = {
     "a logo exists": """
         select c.uuid from collection c left join bitstream b on b.uuid = c.logo_bitstream_id and not b.deleted
         where c.logo_bitstream_id is not null and b.uuid is null""",
-    **{f"{table}.{column} is never NULL": f"select {column} from {table} where {column} is null"
-       for table, columns in _NEVER_NULL.items() for column in columns},
+    **{
+        f"{table}.{column} is never NULL": f"select {column} from {table} where {column} is null"
+        for table, columns in _NEVER_NULL.items()
+        for column in columns
+    },
 }
 
-_KEYS: Final = {"handle": "handle_id", "metadatavalue": "metadata_value_id", "resourcepolicy": "policy_id",
-                "relationship": "id", "versionitem": "versionitem_id"}
+_KEYS: Final = {
+    "handle": "handle_id",
+    "metadatavalue": "metadata_value_id",
+    "resourcepolicy": "policy_id",
+    "relationship": "id",
+    "versionitem": "versionitem_id",
+}
 
 
 def check_invariants(connection: Connection, assetstore: Path | None = None) -> list[str]:

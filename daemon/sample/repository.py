@@ -11,89 +11,36 @@ from __future__ import annotations
 import uuid as uuids
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Final
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name there
 
-from daemon.sample.files import Assetstore, StoredFile
+from daemon.sample.files import Assetstore
 from daemon.sample.registries import Registries
 from daemon.sample.rows import Rows
-
-BITSTREAM, BUNDLE, ITEM, COLLECTION, COMMUNITY, SITE, GROUP, EPERSON = range(8)
-"""DSpace's constants for `resource_type_id`."""
-
-(READ, WRITE, DELETE, ADD, REMOVE, WORKFLOW_STEP_1, WORKFLOW_STEP_2, WORKFLOW_STEP_3, WORKFLOW_ABORT,
- DEFAULT_BITSTREAM_READ, DEFAULT_ITEM_READ, ADMIN, WITHDRAWN_READ) = range(13)
-"""DSpace's constants for `action_id`."""
-
-EPOCH: Final = datetime(2015, 1, 5, 8, 0, tzinfo=UTC)
-CANONICAL_PREFIX: Final = "http://hdl.handle.net/"
-
-FORMATS: Final = {"pdf": "Adobe PDF", "txt": "Text", "jpg": "JPEG", "png": "PNG", "xml": "XML", "csv": "CSV"}
-
-
-@dataclass(frozen=True)
-class Text:
-    """One metadata value that is about to be written. `place` None: after those of its field."""
-
-    field: str
-    text: str | None
-    lang: str | None = None
-    place: int | None = None
-    authority: str | None = None
-    confidence: int = -1
-    security: int | None = None
-
-
-@dataclass(frozen=True)
-class Grant:
-    """One resource policy that is about to be written: whom it lets do what. `group` or `person` must be set."""
-
-    action: int
-    group: str | None
-    person: str | None = None
-    start: str | None = None
-    end: str | None = None
-    name: str | None = None
-    type: str | None = None
-    description: str | None = None
-
-
-@dataclass(frozen=True)
-class File:
-    """One bitstream that is about to be written into a bundle."""
-
-    name: str
-    stored: StoredFile
-    bundle: str = "ORIGINAL"
-    description: str | None = None
-    more: tuple[Text, ...] = ()
-    grants: tuple[Grant, ...] | None = None
-    format: str | None = None
-
-
-@dataclass
-class MadeCollection:
-    """A collection that the sample made."""
-
-    uuid: str
-    name: str
-    handle: str
-
-
-@dataclass
-class MadeItem:
-    """An item that the sample made: its bundles as (name, UUID), its bitstreams with the index of their bundle."""
-
-    uuid: str
-    handle: str | None
-    collection: str | None
-    bundles: list[tuple[str, str]] = field(default_factory=list)
-    bitstreams: list[tuple[int, str, File]] = field(default_factory=list)
+from daemon.sample.vocabulary import (
+    ADD,
+    ADMIN,
+    BITSTREAM,
+    BUNDLE,
+    CANONICAL_PREFIX,
+    COLLECTION,
+    COMMUNITY,
+    DEFAULT_BITSTREAM_READ,
+    DEFAULT_ITEM_READ,
+    EPOCH,
+    FORMATS,
+    ITEM,
+    READ,
+    WITHDRAWN_READ,
+    File,
+    Grant,
+    MadeCollection,
+    MadeItem,
+    Text,
+)
 
 
 class Repository:
@@ -107,9 +54,11 @@ class Repository:
         self._places: Counter[tuple[str, str]] = Counter()
         self._clock = 0
         with connection.cursor() as cursor:
-            cursor.execute("select (select uuid from site), (select handle from handle where resource_type_id = 5 "
-                           "order by handle_id limit 1), (select uuid from epersongroup where name = 'Anonymous'), "
-                           "(select uuid from epersongroup where name = 'Administrator')")
+            cursor.execute(
+                "select (select uuid from site), (select handle from handle where resource_type_id = 5 "
+                "order by handle_id limit 1), (select uuid from epersongroup where name = 'Anonymous'), "
+                "(select uuid from epersongroup where name = 'Administrator')"
+            )
             self.site, site_handle, self.anonymous, self.administrators = cursor.fetchone() or ("", "", "", "")
         self.prefix = (site_handle or "123456789/0").split("/")[0]
 
@@ -143,15 +92,33 @@ class Repository:
             key = subject, text.field
             place = self._places[key] if text.place is None else text.place
             self._places[key] = place + 1
-            cells = (subject, self.registries.field(text.field), text.text, text.lang, place, text.authority,
-                     text.confidence)
+            cells = (
+                subject,
+                self.registries.field(text.field),
+                text.text,
+                text.lang,
+                place,
+                text.authority,
+                text.confidence,
+            )
             self.rows.add("metadatavalue", *cells, *((text.security,) if self.rows.has_security else ()))
 
     def grants(self, subject: str, kind: int, grants: Iterable[Grant]) -> None:
         """Resource policies of an object of the type `kind`."""
         for grant in grants:
-            self.rows.add("resourcepolicy", subject, kind, grant.action, grant.group, grant.person, grant.start,
-                          grant.end, grant.name, grant.type, grant.description)
+            self.rows.add(
+                "resourcepolicy",
+                subject,
+                kind,
+                grant.action,
+                grant.group,
+                grant.person,
+                grant.start,
+                grant.end,
+                grant.name,
+                grant.type,
+                grant.description,
+            )
 
     def everyone(self, action: int = READ, kind: str | None = "TYPE_INHERITED") -> Grant:
         """What a public object grants: `action` to Anonymous."""
@@ -165,19 +132,39 @@ class Repository:
 
     # --- people and groups
 
-    def person(self, email: str | None, first: str | None = None, last: str | None = None, *, netid: str | None = None,
-               password: bool = True, legacy: int | None = None) -> str:
+    def person(
+        self,
+        email: str | None,
+        first: str | None = None,
+        last: str | None = None,
+        *,
+        netid: str | None = None,
+        password: bool = True,
+        legacy: int | None = None,
+    ) -> str:
         """An EPerson. `password` False: one who logs in elsewhere, without hash, salt and algorithm."""
         uuid = self.uuid()
         hashed = (f"{self.random.getrandbits(512):0128x}", f"{self.random.getrandbits(128):032x}", "SHA-512")
-        self.rows.add("eperson", uuid, email, netid, *(hashed if password else (None, None, None)), True, False,
-                      self.random.random() < 0.3, None, None, legacy)
+        self.rows.add(
+            "eperson",
+            uuid,
+            email,
+            netid,
+            *(hashed if password else (None, None, None)),
+            True,
+            False,
+            self.random.random() < 0.3,
+            None,
+            None,
+            legacy,
+        )
         names = [Text("eperson.firstname", first), Text("eperson.lastname", last)]
         self.values(uuid, [name for name in names if name.text] + [Text("eperson.language", "en")])
         return uuid
 
-    def group(self, name: str | None, people: Sequence[str] = (), groups: Sequence[str] = (),
-              legacy: int | None = None) -> str:
+    def group(
+        self, name: str | None, people: Sequence[str] = (), groups: Sequence[str] = (), legacy: int | None = None
+    ) -> str:
         """A group with its direct members. Rebuild the cache when groups are nested."""
         uuid = self.uuid()
         self.rows.add("epersongroup", uuid, name, False, legacy)
@@ -194,9 +181,18 @@ class Repository:
         stored = self.files.store(self.random.randbytes(900))
         return self.bitstream(File(f"logo.{extension}", stored, grants=(self.everyone(kind=None),)), None, [])
 
-    def community(self, name: str, parent: str | None = None, *, texts: Sequence[Text] = (), logo: bool = False,
-                  people: Sequence[str] | None = None, legacy: int | None = None, handle: str | None = None,
-                  uuid: str | None = None) -> str:
+    def community(
+        self,
+        name: str,
+        parent: str | None = None,
+        *,
+        texts: Sequence[Text] = (),
+        logo: bool = False,
+        people: Sequence[str] | None = None,
+        legacy: int | None = None,
+        handle: str | None = None,
+        uuid: str | None = None,
+    ) -> str:
         """A community; with `people` it has an administrators' group of them and the ADMIN policy for it."""
         uuid = self.uuid(uuid)
         admin = None if people is None else self.group(f"COMMUNITY_{uuid}_ADMIN", people)
@@ -210,21 +206,40 @@ class Repository:
             self.grants(uuid, COMMUNITY, [Grant(ADMIN, admin)])
         return uuid
 
-    def collection(self, name: str, parents: Sequence[str], *, texts: Sequence[Text] = (), logo: bool = False,
-                   submitters: Sequence[str] | None = None, admins: Sequence[str] | None = None,
-                   reviewers: Sequence[str] | None = None, template: Sequence[Text] | None = None,
-                   legacy: int | None = None) -> MadeCollection:
+    def collection(
+        self,
+        name: str,
+        parents: Sequence[str],
+        *,
+        texts: Sequence[Text] = (),
+        logo: bool = False,
+        submitters: Sequence[str] | None = None,
+        admins: Sequence[str] | None = None,
+        reviewers: Sequence[str] | None = None,
+        template: Sequence[Text] | None = None,
+        legacy: int | None = None,
+    ) -> MadeCollection:
         """A collection with the policies 0, 9 and 10, and the role groups that are asked for."""
         uuid = self.uuid()
         stem = f"COLLECTION_{uuid}" if legacy is None else f"COLLECTION_{legacy}"
         submit = None if submitters is None else self.group(f"{stem}_SUBMIT", submitters)
         admin = None if admins is None else self.group(f"{stem}_ADMIN", admins)
-        self.rows.add("collection", uuid, submit, admin, None if template is None else self.template(template),
-                      self.logo("jpg") if logo else None, legacy)
+        self.rows.add(
+            "collection",
+            uuid,
+            submit,
+            admin,
+            None if template is None else self.template(template),
+            self.logo("jpg") if logo else None,
+            legacy,
+        )
         for parent in parents:
             self.rows.add("community2collection", parent, uuid)
-        grants = [self.everyone(READ, None), self.everyone(DEFAULT_ITEM_READ, None),
-                  self.everyone(DEFAULT_BITSTREAM_READ, None)]
+        grants = [
+            self.everyone(READ, None),
+            self.everyone(DEFAULT_ITEM_READ, None),
+            self.everyone(DEFAULT_BITSTREAM_READ, None),
+        ]
         if submit:
             grants.append(Grant(ADD, submit))
         if admin:
@@ -247,16 +262,38 @@ class Repository:
 
     # --- items
 
-    def item(self, collection: str | None, texts: Sequence[Text], files: Sequence[File] = (), *,
-             submitter: str | None = None, archived: bool = True, withdrawn: bool = False, discoverable: bool = True,
-             handle: str | None = "", legacy: int | None = None, mapped: Sequence[str] = (),
-             grants: Sequence[Grant] | None = None, primary: bool = False, uuid: str | None = None,
-             modified: datetime | None = None) -> MadeItem:
+    def item(
+        self,
+        collection: str | None,
+        texts: Sequence[Text],
+        files: Sequence[File] = (),
+        *,
+        submitter: str | None = None,
+        archived: bool = True,
+        withdrawn: bool = False,
+        discoverable: bool = True,
+        handle: str | None = "",
+        legacy: int | None = None,
+        mapped: Sequence[str] = (),
+        grants: Sequence[Grant] | None = None,
+        primary: bool = False,
+        uuid: str | None = None,
+        modified: datetime | None = None,
+    ) -> MadeItem:
         """An item. `handle` "" mints one, None binds none. `grants` None: READ for all (of the right action)."""
         uuid = self.uuid(uuid)
         read = [self.everyone(WITHDRAWN_READ if withdrawn else READ)] if grants is None else grants
-        self.rows.add("item", uuid, archived, withdrawn, discoverable, str(modified or self.moment()), submitter,
-                      collection, legacy)
+        self.rows.add(
+            "item",
+            uuid,
+            archived,
+            withdrawn,
+            discoverable,
+            str(modified or self.moment()),
+            submitter,
+            collection,
+            legacy,
+        )
         if collection:
             for holder in (collection, *mapped):
                 self.rows.add("collection2item", holder, uuid)
@@ -269,8 +306,17 @@ class Repository:
             self.bundle(made, name, held, read, primary=primary and name == "ORIGINAL")
         return made
 
-    def bundle(self, item: MadeItem, name: str, files: Sequence[File], read: Sequence[Grant], *,
-               primary: bool = False, texts: Sequence[Text] = (), legacy: int | None = None) -> str:
+    def bundle(
+        self,
+        item: MadeItem,
+        name: str,
+        files: Sequence[File],
+        read: Sequence[Grant],
+        *,
+        primary: bool = False,
+        texts: Sequence[Text] = (),
+        legacy: int | None = None,
+    ) -> str:
         """A bundle at the end of an item, with its bitstreams in order. `primary`: its first is the primary one."""
         uuid = self.uuid()
         index = len(item.bundles)
@@ -289,14 +335,32 @@ class Repository:
         self.grants(uuid, BUNDLE, read)
         return uuid
 
-    def bitstream(self, file: File, sequence: int | None, read: Sequence[Grant], *, deleted: bool = False,
-                  legacy: int | None = None) -> str:
+    def bitstream(
+        self,
+        file: File,
+        sequence: int | None,
+        read: Sequence[Grant],
+        *,
+        deleted: bool = False,
+        legacy: int | None = None,
+    ) -> str:
         """A bitstream row with its metadata and policies; the caller places it."""
         uuid = self.uuid()
         stored = file.stored
         format_name = file.format or FORMATS.get(file.name.rsplit(".", 1)[-1], "Unknown")
-        self.rows.add("bitstream", uuid, self.registries.format(format_name), stored.md5, "MD5", stored.internal_id,
-                      deleted, 0, sequence, stored.size, legacy)
+        self.rows.add(
+            "bitstream",
+            uuid,
+            self.registries.format(format_name),
+            stored.md5,
+            "MD5",
+            stored.internal_id,
+            deleted,
+            0,
+            sequence,
+            stored.size,
+            legacy,
+        )
         described = [Text("dc.description", file.description)] if file.description is not None else []
         self.values(uuid, [Text("dc.title", file.name), Text("dc.source", file.name), *described, *file.more])
         self.grants(uuid, BITSTREAM, () if deleted else read if file.grants is None else file.grants)
@@ -312,11 +376,19 @@ class Repository:
             self.rows.add("versionitem", key, number, item, date, summary, person)
         return key
 
-    def relate(self, left: str, leftward: str, right: str, places: tuple[int, int] = (0, 0),
-               variants: tuple[str | None, str | None] = (None, None), status: int = 0) -> None:
+    def relate(
+        self,
+        left: str,
+        leftward: str,
+        right: str,
+        places: tuple[int, int] = (0, 0),
+        variants: tuple[str | None, str | None] = (None, None),
+        status: int = 0,
+    ) -> None:
         """A relationship by its first label. `status`: 0 both are the latest, 1 only the left, 2 only the right."""
-        self.rows.add("relationship", left, self.registries.relationship_type(leftward), right, *places, *variants,
-                      status)
+        self.rows.add(
+            "relationship", left, self.registries.relationship_type(leftward), right, *places, *variants, status
+        )
 
     def subscribe(self, person: str, subject: str, frequencies: Sequence[str]) -> None:
         """A subscription to the content of a collection, a community or the site."""

@@ -8,22 +8,71 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-WORDS: Final[tuple[str, ...]] = tuple(
-    """analysis archive basin boundary carbon catalogue climate coastal collective comparative computing cultural
+_LIST: Final = """
+    analysis archive basin boundary carbon catalogue climate coastal collective comparative computing cultural
     dataset decay delta digital dynamics early ecology economic education effect empirical energy estimate field
     forest framework genome glacier grammar growth harbour heritage history hydrology industry inference island
     labour language lattice layer library linear manuscript marine market measure medieval memory metal method
     migration model monastery network northern notes observation optical oral parish particle policy polymer
     population pottery protein quantum reading record reform regional repository river rural school season sediment
     settlement signal social soil spatial spectrum statute stone structure survey symmetry synthesis temporal theory
-    thermal tidal trade transport urban valley variation village voice water wave western winter woven""".split())  # noqa: SIM905 - a list of words is read as words
+    thermal tidal trade transport urban valley variation village voice water wave western winter woven
+"""
+WORDS: Final[tuple[str, ...]] = tuple(_LIST.split())
 
-GIVEN: Final = ("Anna", "Björn", "Chiara", "Dmitri", "Élodie", "Fatima", "Grażyna", "Hans", "Ingrid", "João", "Kwame",
-                "Łukasz", "Mei", "Nour", "Olu", "Priya", "Renée", "Søren", "Tomáš", "Uma", "Víctor", "Wen", "Yuki",
-                "Zoë")
-FAMILY: Final = ("Abreu", "Brandt", "Çelik", "Dąbrowski", "Eriksen", "Fournier", "García", "Hölzl", "Ivanova",
-                 "Jónsson", "Kovács", "Lefèvre", "Müller", "Nguyễn", "O’Brien", "Petrović", "Quispe", "Rossi",
-                 "Świątek", "Tanaka", "Urbina", "van der Meer", "Wójcik", "Yılmaz", "Žižka")
+GIVEN: Final = (
+    "Anna",
+    "Björn",
+    "Chiara",
+    "Dmitri",
+    "Élodie",
+    "Fatima",
+    "Grażyna",
+    "Hans",
+    "Ingrid",
+    "João",
+    "Kwame",
+    "Łukasz",
+    "Mei",
+    "Nour",
+    "Olu",
+    "Priya",
+    "Renée",
+    "Søren",
+    "Tomáš",
+    "Uma",
+    "Víctor",
+    "Wen",
+    "Yuki",
+    "Zoë",
+)
+FAMILY: Final = (
+    "Abreu",
+    "Brandt",
+    "Çelik",
+    "Dąbrowski",
+    "Eriksen",
+    "Fournier",
+    "García",
+    "Hölzl",
+    "Ivanova",
+    "Jónsson",
+    "Kovács",
+    "Lefèvre",
+    "Müller",
+    "Nguyễn",
+    "O’Brien",
+    "Petrović",
+    "Quispe",
+    "Rossi",
+    "Świątek",
+    "Tanaka",
+    "Urbina",
+    "van der Meer",
+    "Wójcik",
+    "Yılmaz",
+    "Žižka",
+)
 
 MULTILINGUAL: Final[tuple[tuple[str, str], ...]] = (
     ("en_US", "The tides of the northern harbour, 1620–1790"),

@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name there
 
-from daemon.sample.repository import EPOCH, Repository
+from daemon.sample.repository import Repository
+from daemon.sample.vocabulary import EPOCH
 
 Edit = Callable[["Desk"], str]
 
@@ -93,8 +94,9 @@ class Desk:
         """One of the UUIDs (column `uuid`) of a query, by chance, without reading them all."""
         start = str(uuids.UUID(int=self.random.getrandbits(128)))
         wanted = f"select uuid from ({sql}) candidates"
-        found = self.value(f"{wanted} where uuid >= %s order by uuid limit 1", *values, start) \
-            or self.value(f"{wanted} order by uuid limit 1", *values)
+        found = self.value(f"{wanted} where uuid >= %s order by uuid limit 1", *values, start) or self.value(
+            f"{wanted} order by uuid limit 1", *values
+        )
         if found is None:
             raise NothingToEdit
         return str(found)
@@ -113,53 +115,113 @@ class Desk:
         for item in items:
             self.run("update item set last_modified = %s where uuid = %s", self.now(), item)
 
-    def add_value(self, subject: str, field: str, text: str | None, lang: str | None = None, *,
-                  authority: str | None = None, confidence: int = -1) -> None:
+    def add_value(
+        self,
+        subject: str,
+        field: str,
+        text: str | None,
+        lang: str | None = None,
+        *,
+        authority: str | None = None,
+        confidence: int = -1,
+    ) -> None:
         """One more value at the end of its field."""
         key = self.repository.registries.field(field)
-        self.run("insert into metadatavalue (metadata_value_id, dspace_object_id, metadata_field_id, text_value, "
-                 "text_lang, place, authority, confidence) select nextval('metadatavalue_seq'), %s, %s, %s, %s, "
-                 "coalesce(max(place) + 1, 0), %s, %s from metadatavalue "
-                 "where dspace_object_id = %s and metadata_field_id = %s",
-                 subject, key, text, lang, authority, confidence, subject, key)
+        self.run(
+            "insert into metadatavalue (metadata_value_id, dspace_object_id, metadata_field_id, text_value, "
+            "text_lang, place, authority, confidence) select nextval('metadatavalue_seq'), %s, %s, %s, %s, "
+            "coalesce(max(place) + 1, 0), %s, %s from metadatavalue "
+            "where dspace_object_id = %s and metadata_field_id = %s",
+            subject,
+            key,
+            text,
+            lang,
+            authority,
+            confidence,
+            subject,
+            key,
+        )
 
     def set_value(self, subject: str, field: str, text: str, lang: str | None = None) -> None:
         """Replace all values of a field by one: rows are deleted and one with a new id is inserted."""
-        self.run("delete from metadatavalue where dspace_object_id = %s and metadata_field_id = %s", subject,
-                 self.repository.registries.field(field))
+        self.run(
+            "delete from metadatavalue where dspace_object_id = %s and metadata_field_id = %s",
+            subject,
+            self.repository.registries.field(field),
+        )
         self.add_value(subject, field, text, lang)
 
-    def add_policy(self, subject: str, kind: int, action: int, group: str | None, person: str | None = None,
-                   start: str | None = None, end: str | None = None, name: str | None = None,
-                   rptype: str | None = None, description: str | None = None) -> None:
+    def add_policy(
+        self,
+        subject: str,
+        kind: int,
+        action: int,
+        group: str | None,
+        person: str | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        name: str | None = None,
+        rptype: str | None = None,
+        description: str | None = None,
+    ) -> None:
         """One more resource policy."""
-        self.run("insert into resourcepolicy (policy_id, dspace_object, resource_type_id, action_id, epersongroup_id, "
-                 "eperson_id, start_date, end_date, rpname, rptype, rpdescription) values "
-                 "(nextval('resourcepolicy_seq'), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-                 subject, kind, action, group, person, start, end, name, rptype, description)
+        self.run(
+            "insert into resourcepolicy (policy_id, dspace_object, resource_type_id, action_id, epersongroup_id, "
+            "eperson_id, start_date, end_date, rpname, rptype, rpdescription) values "
+            "(nextval('resourcepolicy_seq'), %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            subject,
+            kind,
+            action,
+            group,
+            person,
+            start,
+            end,
+            name,
+            rptype,
+            description,
+        )
 
     def copy_policies(self, source: str, subject: str, kind: int) -> None:
         """Give `subject` the READ and WITHDRAWN_READ policies that `source` has."""
-        self.run("insert into resourcepolicy (policy_id, dspace_object, resource_type_id, action_id, epersongroup_id, "
-                 "eperson_id, start_date, end_date, rpname, rptype, rpdescription) "
-                 "select nextval('resourcepolicy_seq'), %s, %s, action_id, epersongroup_id, eperson_id, start_date, "
-                 "end_date, rpname, rptype, rpdescription from resourcepolicy "
-                 "where dspace_object = %s and action_id in (0, 12)", subject, kind, source)
+        self.run(
+            "insert into resourcepolicy (policy_id, dspace_object, resource_type_id, action_id, epersongroup_id, "
+            "eperson_id, start_date, end_date, rpname, rptype, rpdescription) "
+            "select nextval('resourcepolicy_seq'), %s, %s, action_id, epersongroup_id, eperson_id, start_date, "
+            "end_date, rpname, rptype, rpdescription from resourcepolicy "
+            "where dspace_object = %s and action_id in (0, 12)",
+            subject,
+            kind,
+            source,
+        )
 
     def next_sequence_id(self, item: str) -> int:
         """The next `sequence_id` of a bitstream in an item."""
-        return int(self.value("select coalesce(max(b.sequence_id), 0) + 1 from item2bundle l "
-                              "join bundle2bitstream p using (bundle_id) join bitstream b on b.uuid = p.bitstream_id "
-                              "where l.item_id = %s", item))
+        return int(
+            self.value(
+                "select coalesce(max(b.sequence_id), 0) + 1 from item2bundle l "
+                "join bundle2bitstream p using (bundle_id) join bitstream b on b.uuid = p.bitstream_id "
+                "where l.item_id = %s",
+                item,
+            )
+        )
 
     def renumber(self, bundle: str) -> None:
         """Close the gaps in the order of a bundle: the rows are deleted and inserted, the order is in their key."""
-        rows = self.all("delete from bundle2bitstream where bundle_id = %s "
-                        "returning bitstream_order, bitstream_id, bitstream_order_legacy", bundle)
+        rows = self.all(
+            "delete from bundle2bitstream where bundle_id = %s "
+            "returning bitstream_order, bitstream_id, bitstream_order_legacy",
+            bundle,
+        )
         self.place(bundle, [(bitstream, legacy) for _, bitstream, legacy in sorted(rows)])
 
     def place(self, bundle: str, bitstreams: list[tuple[str, int | None]]) -> None:
         """Write the order of a bundle that has none yet."""
         for order, (bitstream, legacy) in enumerate(bitstreams):
-            self.run("insert into bundle2bitstream (bundle_id, bitstream_id, bitstream_order, bitstream_order_legacy) "
-                     "values (%s, %s, %s, %s)", bundle, bitstream, order, legacy)
+            self.run(
+                "insert into bundle2bitstream (bundle_id, bitstream_id, bitstream_order, bitstream_order_legacy) "
+                "values (%s, %s, %s, %s)",
+                bundle,
+                bitstream,
+                order,
+                legacy,
+            )

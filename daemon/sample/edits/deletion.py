@@ -52,12 +52,16 @@ def delete_item(desk: Desk, item: str) -> None:
     _leave_history(desk, item)
     release_handles(desk, item)
     desk.run("update doi set dspace_object = null, status = 8 where dspace_object = %s", item)
-    others = desk.all("delete from relationship where left_id = %s or right_id = %s returning left_id, right_id",
-                      item, item)
+    others = desk.all(
+        "delete from relationship where left_id = %s or right_id = %s returning left_id, right_id", item, item
+    )
     desk.touch(*sorted({end for pair in others for end in pair} - {item}))
     for task in ("cwf_workflowitemrole", "cwf_claimtask", "cwf_pooltask", "cwf_in_progress_user"):
-        desk.run(f"delete from {task} where workflowitem_id in "
-                 "(select workflowitem_id from cwf_workflowitem where item_id = %s)", item)
+        desk.run(
+            f"delete from {task} where workflowitem_id in "
+            "(select workflowitem_id from cwf_workflowitem where item_id = %s)",
+            item,
+        )
     for table in ("cwf_workflowitem", "workspaceitem", "requestitem", "harvested_item", "supervision_orders"):
         desk.run(f"delete from {table} where item_id = %s", item)
     delete_subscriptions(desk, item)
@@ -71,14 +75,19 @@ def _leave_history(desk: Desk, item: str) -> None:
     """The version becomes a numbered stub; the last of a history takes all stubs with it and leaves the history."""
     found = desk.all("select versionhistory_id, version_number from versionitem where item_id = %s", item)
     for history, number in found:
-        desk.run("update versionitem set item_id = null, version_date = null, version_summary = null, "
-                 "eperson_id = null where item_id = %s", item)
-        left = desk.all("select v.item_id, v.version_number, i.withdrawn from versionitem v "
-                        "join item i on i.uuid = v.item_id where v.versionhistory_id = %s "
-                        "and v.item_id not in (select item_id from workspaceitem) "
-                        "and v.item_id not in (select item_id from cwf_workflowitem) order by 2", history)
-        if not desk.value("select true from versionitem where versionhistory_id = %s and item_id is not null",
-                          history):
+        desk.run(
+            "update versionitem set item_id = null, version_date = null, version_summary = null, "
+            "eperson_id = null where item_id = %s",
+            item,
+        )
+        left = desk.all(
+            "select v.item_id, v.version_number, i.withdrawn from versionitem v "
+            "join item i on i.uuid = v.item_id where v.versionhistory_id = %s "
+            "and v.item_id not in (select item_id from workspaceitem) "
+            "and v.item_id not in (select item_id from cwf_workflowitem) order by 2",
+            history,
+        )
+        if not desk.value("select true from versionitem where versionhistory_id = %s and item_id is not null", history):
             desk.run("delete from versionitem where versionhistory_id = %s", history)
         elif left and left[-1][1] < number and not left[-1][2]:
             desk.run("update item set in_archive = true where uuid = %s and not in_archive", left[-1][0])
@@ -88,20 +97,28 @@ def _leave_history(desk: Desk, item: str) -> None:
 
 def settle_relationships(desk: Desk, item: str) -> None:
     """Set `latest_version_status` of an item's relationships by which ends are archived or withdrawn."""
-    desk.run("update relationship r set latest_version_status = "
-             "case when a.latest and b.latest then 0 when a.latest then 1 when b.latest then 2 "
-             "else r.latest_version_status end "
-             "from (select uuid, in_archive or withdrawn as latest from item) a, "
-             "(select uuid, in_archive or withdrawn as latest from item) b "
-             "where a.uuid = r.left_id and b.uuid = r.right_id and %s in (r.left_id, r.right_id)", item)
+    desk.run(
+        "update relationship r set latest_version_status = "
+        "case when a.latest and b.latest then 0 when a.latest then 1 when b.latest then 2 "
+        "else r.latest_version_status end "
+        "from (select uuid, in_archive or withdrawn as latest from item) a, "
+        "(select uuid, in_archive or withdrawn as latest from item) b "
+        "where a.uuid = r.left_id and b.uuid = r.right_id and %s in (r.left_id, r.right_id)",
+        item,
+    )
 
 
 def delete_collection(desk: Desk, collection: str) -> None:
     """A collection with all that it owns. The groups of workflow roles survive as ordinary groups."""
-    owned = desk.all("select i.uuid from item i left join versionitem v on v.item_id = i.uuid "
-                     "where i.owning_collection = %s or i.uuid in (select item_id from workspaceitem "
-                     "where collection_id = %s union select item_id from cwf_workflowitem where collection_id = %s) "
-                     "order by v.version_number, 1", collection, collection, collection)
+    owned = desk.all(
+        "select i.uuid from item i left join versionitem v on v.item_id = i.uuid "
+        "where i.owning_collection = %s or i.uuid in (select item_id from workspaceitem "
+        "where collection_id = %s union select item_id from cwf_workflowitem where collection_id = %s) "
+        "order by v.version_number, 1",
+        collection,
+        collection,
+        collection,
+    )
     for (item,) in owned:
         delete_item(desk, item)
     desk.run("delete from collection2item where collection_id = %s", collection)
@@ -110,7 +127,8 @@ def delete_collection(desk: Desk, collection: str) -> None:
     delete_subscriptions(desk, collection)
     release_handles(desk, collection)
     template, logo, submit, admin = desk.all(
-        "select template_item_id, logo_bitstream_id, submitter, admin from collection where uuid = %s", collection)[0]
+        "select template_item_id, logo_bitstream_id, submitter, admin from collection where uuid = %s", collection
+    )[0]
     desk.run("delete from community2collection where collection_id = %s", collection)
     delete_object(desk, "collection", collection)
     if template:
@@ -123,11 +141,13 @@ def delete_collection(desk: Desk, collection: str) -> None:
 
 def delete_community(desk: Desk, community: str) -> None:
     """A community with its sub-communities, and with those collections that are in no other community."""
-    for (child,) in desk.all("select child_comm_id from community2community where parent_comm_id = %s order by 1",
-                             community):
+    for (child,) in desk.all(
+        "select child_comm_id from community2community where parent_comm_id = %s order by 1", community
+    ):
         delete_community(desk, child)
-    for (collection,) in desk.all("delete from community2collection where community_id = %s returning collection_id",
-                                  community):
+    for (collection,) in desk.all(
+        "delete from community2collection where community_id = %s returning collection_id", community
+    ):
         if not desk.value("select true from community2collection where collection_id = %s", collection):
             delete_collection(desk, collection)
     desk.run("delete from community2community where child_comm_id = %s", community)
@@ -146,8 +166,11 @@ def delete_group(desk: Desk, group: str) -> None:
     desk.run("delete from epersongroup2eperson where eperson_group_id = %s", group)
     desk.run("delete from group2groupcache")
     desk.run("delete from group2group where parent_id = %s or child_id = %s", group, group)
-    for table in ("resourcepolicy where epersongroup_id", "cwf_pooltask where group_id",
-                  "cwf_workflowitemrole where group_id"):
+    for table in (
+        "resourcepolicy where epersongroup_id",
+        "cwf_pooltask where group_id",
+        "cwf_workflowitemrole where group_id",
+    ):
         desk.run(f"delete from {table} = %s", group)
     delete_object(desk, "epersongroup", group)
     rebuild_group_cache(desk.connection)
@@ -155,14 +178,22 @@ def delete_group(desk: Desk, group: str) -> None:
 
 def delete_person(desk: Desk, person: str) -> None:
     """A person, with drafts, tasks and subscriptions; items and versions forget who it was."""
-    for (item,) in desk.all("select w.item_id from workspaceitem w join item i on i.uuid = w.item_id "
-                            "where i.submitter_id = %s order by 1", person):
+    for (item,) in desk.all(
+        "select w.item_id from workspaceitem w join item i on i.uuid = w.item_id where i.submitter_id = %s order by 1",
+        person,
+    ):
         delete_item(desk, item)
     for (item,) in desk.all("update item set submitter_id = null where submitter_id = %s returning uuid", person):
         desk.touch(item)
     desk.run("update versionitem set eperson_id = null where eperson_id = %s", person)
-    for where in ("epersongroup2eperson where eperson_id", "resourcepolicy where eperson_id",
-                  "subscription where eperson_id", "cwf_claimtask where owner_id", "cwf_pooltask where eperson_id",
-                  "cwf_workflowitemrole where eperson_id", "cwf_in_progress_user where user_id"):
+    for where in (
+        "epersongroup2eperson where eperson_id",
+        "resourcepolicy where eperson_id",
+        "subscription where eperson_id",
+        "cwf_claimtask where owner_id",
+        "cwf_pooltask where eperson_id",
+        "cwf_workflowitemrole where eperson_id",
+        "cwf_in_progress_user where user_id",
+    ):
         desk.run(f"delete from {where} = %s", person)
     delete_object(desk, "eperson", person)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from daemon.sample.edits.core import ARCHIVED, FILES, LIVE, Desk, NothingToEdit, edit
 from daemon.sample.edits.deletion import delete_bitstream, delete_bundle
-from daemon.sample.repository import BUNDLE, File
 from daemon.sample.texts import words
+from daemon.sample.vocabulary import BUNDLE, File
 
 BUNDLES = f"select bundle_id as uuid from item2bundle where item_id in ({LIVE})"
 FILLED = f"select uuid from ({BUNDLES}) b where exists (select from bundle2bitstream p where p.bundle_id = b.uuid)"
@@ -22,10 +22,15 @@ def _new_file(desk: Desk, item: str, bundle: str, content: bytes | None = None) 
     uuid = desk.repository.bitstream(file, desk.next_sequence_id(item), ())
     desk.repository.flush()
     desk.copy_policies(item, uuid, 0)
-    order = desk.value("select coalesce(max(bitstream_order) + 1, 0) from bundle2bitstream "
-                       "where bundle_id = %s", bundle)
-    desk.run("insert into bundle2bitstream (bundle_id, bitstream_id, bitstream_order) values (%s, %s, %s)", bundle,
-             uuid, order)
+    order = desk.value(
+        "select coalesce(max(bitstream_order) + 1, 0) from bundle2bitstream where bundle_id = %s", bundle
+    )
+    desk.run(
+        "insert into bundle2bitstream (bundle_id, bitstream_id, bitstream_order) values (%s, %s, %s)",
+        bundle,
+        uuid,
+        order,
+    )
     return uuid
 
 
@@ -66,8 +71,9 @@ def remove_file_from_bundle(desk: Desk) -> str:
     if desk.value("select count(*) from bundle2bitstream where bitstream_id = %s", file) == 1:
         delete_bitstream(desk, file)
     else:
-        desk.run("update bundle set primary_bitstream_id = null where uuid = %s and primary_bitstream_id = %s",
-                 bundle, file)
+        desk.run(
+            "update bundle set primary_bitstream_id = null where uuid = %s and primary_bitstream_id = %s", bundle, file
+        )
         desk.run("delete from bundle2bitstream where bundle_id = %s and bitstream_id = %s", bundle, file)
         desk.renumber(bundle)
     desk.touch(item)
@@ -77,10 +83,15 @@ def remove_file_from_bundle(desk: Desk) -> str:
 @edit(4)
 def reorder_files(desk: Desk) -> str:
     """The bitstreams of a bundle in another order: the order is in the key, so the rows are written anew."""
-    bundle = desk.pick(f"select uuid from ({BUNDLES}) b where exists (select from bundle2bitstream p "
-                       "where p.bundle_id = b.uuid and p.bitstream_order = 1)")
-    rows = desk.all("delete from bundle2bitstream where bundle_id = %s "
-                    "returning bitstream_order, bitstream_id, bitstream_order_legacy", bundle)
+    bundle = desk.pick(
+        f"select uuid from ({BUNDLES}) b where exists (select from bundle2bitstream p "
+        "where p.bundle_id = b.uuid and p.bitstream_order = 1)"
+    )
+    rows = desk.all(
+        "delete from bundle2bitstream where bundle_id = %s "
+        "returning bitstream_order, bitstream_id, bitstream_order_legacy",
+        bundle,
+    )
     order = [(file, legacy) for _, file, legacy in sorted(rows)]
     desk.place(bundle, order[1:] + order[:1])
     desk.touch(owner(desk, bundle))
@@ -144,7 +155,7 @@ def remove_bundle(desk: Desk) -> str:
 def rename_bundle(desk: Desk) -> str:
     """A bundle's name is metadata; the item's stamp does not move."""
     bundle = desk.pick(BUNDLES)
-    desk.set_value(bundle, "dc.title", desk.random.choice(("ORIGINAL", "ARCHIVED", "DERIVED")))
+    desk.set_value(bundle, "dc.title", f"DERIVED-{desk.random.randrange(10**6)}")
     return f"bundle {bundle} is renamed, unstamped"
 
 
@@ -152,9 +163,15 @@ def rename_bundle(desk: Desk) -> str:
 def change_format(desk: Desk) -> str:
     """A bitstream is of another format, or of one that only its user knows."""
     file = desk.pick(FILES)
-    name = desk.random.choice(("Adobe PDF", "XML", "Unknown", "PNG"))
-    desk.run("update bitstream set bitstream_format_id = %s where uuid = %s", desk.repository.registries.format(name),
-             file)
+    old = desk.value(
+        "select f.short_description from bitstream b join bitstreamformatregistry f using (bitstream_format_id) "
+        "where b.uuid = %s",
+        file,
+    )
+    name = desk.random.choice([name for name in ("Adobe PDF", "XML", "Unknown", "PNG") if name != old])
+    desk.run(
+        "update bitstream set bitstream_format_id = %s where uuid = %s", desk.repository.registries.format(name), file
+    )
     if name == "Unknown":
         desk.set_value(file, "dc.format", "A format of its own")
     return f"bitstream {file} is of the format {name}, unstamped"
@@ -165,9 +182,13 @@ def filter_media(desk: Desk) -> str:
     """The text of an item's files is extracted anew: the bundle TEXT is made or filled."""
     item = desk.pick(ARCHIVED)
     title = desk.repository.registries.field("dc.title")
-    bundle = desk.value("select l.bundle_id from item2bundle l join metadatavalue v on v.dspace_object_id = "
-                        "l.bundle_id where l.item_id = %s and v.metadata_field_id = %s and v.text_value = 'TEXT' "
-                        "order by 1", item, title) or _new_bundle(desk, item, "TEXT")
+    bundle = desk.value(
+        "select l.bundle_id from item2bundle l join metadatavalue v on v.dspace_object_id = "
+        "l.bundle_id where l.item_id = %s and v.metadata_field_id = %s and v.text_value = 'TEXT' "
+        "order by 1",
+        item,
+        title,
+    ) or _new_bundle(desk, item, "TEXT")
     file = _new_file(desk, item, bundle, words(desk.random, 200).encode())
     desk.touch(item)
     return f"item {item} has extracted text {file}"

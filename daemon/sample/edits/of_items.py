@@ -6,7 +6,7 @@ from daemon.sample.edits.core import ARCHIVED, LIVE, Desk, NothingToEdit, edit
 from daemon.sample.edits.deletion import delete_item
 from daemon.sample.leftovers import draft
 from daemon.sample.records import record, small_files
-from daemon.sample.repository import CANONICAL_PREFIX, ITEM, READ, WITHDRAWN_READ
+from daemon.sample.vocabulary import CANONICAL_PREFIX, ITEM, READ, WITHDRAWN_READ
 
 COLLECTIONS = "select uuid from collection"
 PEOPLE = "select uuid from eperson"
@@ -23,9 +23,15 @@ DRAFTS = """
 def _make(desk: Desk, collection: str, uuid: str | None = None, handle: str | None = "") -> str:
     """An archived item with two files, in one transaction."""
     moment = desk.now()
-    made = desk.repository.item(collection, record(desk.random, moment, 15),
-                                small_files(desk.random, desk.repository.files, 2), submitter=desk.pick(PEOPLE),
-                                modified=moment, uuid=uuid, handle=handle)
+    made = desk.repository.item(
+        collection,
+        record(desk.random, moment, 15),
+        small_files(desk.random, desk.repository.files, 2),
+        submitter=desk.pick(PEOPLE),
+        modified=moment,
+        uuid=uuid,
+        handle=handle,
+    )
     desk.repository.flush()
     return made.uuid
 
@@ -76,10 +82,16 @@ def create_and_delete(desk: Desk) -> str:
 
 
 def _turn_policies(desk: Desk, item: str, old: int, new: int) -> None:
-    desk.run("update resourcepolicy set action_id = %s where action_id = %s and dspace_object in (select %s::uuid "
-             "union all select bundle_id from item2bundle where item_id = %s union all select p.bitstream_id "
-             "from item2bundle l join bundle2bitstream p using (bundle_id) where l.item_id = %s)",
-             new, old, item, item, item)
+    desk.run(
+        "update resourcepolicy set action_id = %s where action_id = %s and dspace_object in (select %s::uuid "
+        "union all select bundle_id from item2bundle where item_id = %s union all select p.bitstream_id "
+        "from item2bundle l join bundle2bitstream p using (bundle_id) where l.item_id = %s)",
+        new,
+        old,
+        item,
+        item,
+        item,
+    )
 
 
 @edit(3)
@@ -121,8 +133,10 @@ def move_item(desk: Desk) -> str:
 def map_item(desk: Desk) -> str:
     """An item shows in a further collection; its stamp does not move."""
     item = desk.pick(ARCHIVED)
-    collection = desk.pick("select uuid from collection where uuid not in (select collection_id "
-                           "from collection2item where item_id = %s)", item)
+    collection = desk.pick(
+        "select uuid from collection where uuid not in (select collection_id from collection2item where item_id = %s)",
+        item,
+    )
     desk.run("insert into collection2item (collection_id, item_id) values (%s, %s)", collection, item)
     return f"item {item} is mapped into {collection}, unstamped"
 
@@ -130,8 +144,10 @@ def map_item(desk: Desk) -> str:
 @edit(2)
 def unmap_item(desk: Desk) -> str:
     """An item shows in a further collection no more; its stamp does not move."""
-    collection, item = desk.row("select c.collection_id, c.item_id from collection2item c join item i "
-                                "on i.uuid = c.item_id where c.collection_id <> i.owning_collection order by 2, 1")
+    collection, item = desk.row(
+        "select c.collection_id, c.item_id from collection2item c join item i "
+        "on i.uuid = c.item_id where c.collection_id <> i.owning_collection order by 2, 1"
+    )
     desk.run("delete from collection2item where collection_id = %s and item_id = %s", collection, item)
     return f"item {item} is unmapped from {collection}, unstamped"
 
@@ -148,7 +164,10 @@ def toggle_discoverable(desk: Desk) -> str:
 @edit(2)
 def change_submitter(desk: Desk) -> str:
     """Another person submitted it."""
-    item, person = desk.pick(LIVE), desk.pick(PEOPLE)
+    item = desk.pick(LIVE)
+    person = desk.pick(
+        "select p.uuid from eperson p, item i where i.uuid = %s and p.uuid is distinct from i.submitter_id", item
+    )
     desk.run("update item set submitter_id = %s where uuid = %s", person, item)
     desk.touch(item)
     return f"item {item} was submitted by {person}"
@@ -188,12 +207,20 @@ def install_draft(desk: Desk) -> str:
     handle = desk.repository.handle(item, ITEM)
     desk.repository.flush()
     desk.run("delete from resourcepolicy where dspace_object = %s", item)
-    desk.run("delete from resourcepolicy where dspace_object in (select bundle_id from item2bundle where item_id = %s "
-             "union all select p.bitstream_id from item2bundle l join bundle2bitstream p using (bundle_id) "
-             "where l.item_id = %s)", item, item)
-    parts = desk.all("select bundle_id, 1 from item2bundle where item_id = %s union all select p.bitstream_id, 0 "
-                     "from item2bundle l join bundle2bitstream p using (bundle_id) where l.item_id = %s "
-                     "order by 1", item, item)
+    desk.run(
+        "delete from resourcepolicy where dspace_object in (select bundle_id from item2bundle where item_id = %s "
+        "union all select p.bitstream_id from item2bundle l join bundle2bitstream p using (bundle_id) "
+        "where l.item_id = %s)",
+        item,
+        item,
+    )
+    parts = desk.all(
+        "select bundle_id, 1 from item2bundle where item_id = %s union all select p.bitstream_id, 0 "
+        "from item2bundle l join bundle2bitstream p using (bundle_id) where l.item_id = %s "
+        "order by 1",
+        item,
+        item,
+    )
     for part, kind in [(item, ITEM), *parts]:
         desk.add_policy(part, kind, READ, desk.repository.anonymous, rptype="TYPE_INHERITED")
     stamp = f"{desk.now():%Y-%m-%dT%H:%M:%SZ}"

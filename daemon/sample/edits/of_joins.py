@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from daemon.sample.edits.core import LIVE, Desk, NothingToEdit, edit
 from daemon.sample.edits.deletion import delete_item, settle_relationships
-from daemon.sample.repository import BUNDLE, CANONICAL_PREFIX, ITEM
 from daemon.sample.texts import words
+from daemon.sample.vocabulary import BUNDLE, CANONICAL_PREFIX, ITEM
 
 NOT_IN_HISTORY_WITH_DRAFT = """
     select i.uuid from item i where i.in_archive and not exists (
@@ -30,26 +30,38 @@ ENTITY = f"""
         and v.dspace_object_id in ({LIVE})
 """
 
-ENDS = {"isAuthorOfPublication": ("Publication", "Person"), "isOrgUnitOfPerson": ("Person", "OrgUnit"),
-        "isProjectOfPublication": ("Publication", "Project"), "isReferencedBy": ("Publication", "Publication")}
+ENDS = {
+    "isAuthorOfPublication": ("Publication", "Person"),
+    "isOrgUnitOfPerson": ("Person", "OrgUnit"),
+    "isProjectOfPublication": ("Publication", "Project"),
+    "isReferencedBy": ("Publication", "Publication"),
+}
 
 
 def _clone_bundles(desk: Desk, old: str, new: str) -> None:
     """Bundles and bitstreams with new UUIDs; the files are shared by their `internal_id`."""
     clones: dict[str, str] = {}
-    for bundle, primary in desk.all("select b.uuid, b.primary_bitstream_id from item2bundle l "
-                                    "join bundle b on b.uuid = l.bundle_id where l.item_id = %s order by 1", old):
+    for bundle, primary in desk.all(
+        "select b.uuid, b.primary_bitstream_id from item2bundle l "
+        "join bundle b on b.uuid = l.bundle_id where l.item_id = %s order by 1",
+        old,
+    ):
         copy = desk.repository.uuid()
-        held = desk.all("select bitstream_id from bundle2bitstream where bundle_id = %s order by bitstream_order",
-                        bundle)
+        held = desk.all(
+            "select bitstream_id from bundle2bitstream where bundle_id = %s order by bitstream_order", bundle
+        )
         for (file,) in held:
             if file not in clones:
                 clones[file] = desk.repository.uuid()
                 desk.repository.flush()
-                desk.run("insert into bitstream (uuid, bitstream_format_id, checksum, checksum_algorithm, internal_id, "
-                         "deleted, store_number, sequence_id, size_bytes) select %s, bitstream_format_id, checksum, "
-                         "checksum_algorithm, internal_id, false, store_number, sequence_id, size_bytes "
-                         "from bitstream where uuid = %s", clones[file], file)
+                desk.run(
+                    "insert into bitstream (uuid, bitstream_format_id, checksum, checksum_algorithm, internal_id, "
+                    "deleted, store_number, sequence_id, size_bytes) select %s, bitstream_format_id, checksum, "
+                    "checksum_algorithm, internal_id, false, store_number, sequence_id, size_bytes "
+                    "from bitstream where uuid = %s",
+                    clones[file],
+                    file,
+                )
                 desk.run(COPIED_VALUES, clones[file], file, [])
                 desk.copy_policies(file, clones[file], 0)
         desk.repository.rows.add("bundle", copy, clones.get(primary), None)
@@ -93,9 +105,13 @@ def new_version(desk: Desk) -> str:
     _clone_bundles(desk, old, new)
     for end in ("left_id", "right_id"):
         ends = "%s::uuid, type_id, right_id" if end == "left_id" else "left_id, type_id, %s::uuid"
-        desk.run("insert into relationship (id, left_id, type_id, right_id, left_place, right_place, leftward_value, "
-                 f"rightward_value, latest_version_status) select nextval('relationship_id_seq'), {ends}, left_place, "
-                 f"right_place, leftward_value, rightward_value, 0 from relationship where {end} = %s", new, old)
+        desk.run(
+            "insert into relationship (id, left_id, type_id, right_id, left_place, right_place, leftward_value, "
+            f"rightward_value, latest_version_status) select nextval('relationship_id_seq'), {ends}, left_place, "
+            f"right_place, leftward_value, rightward_value, 0 from relationship where {end} = %s",
+            new,
+            old,
+        )
     settle_relationships(desk, old)
     settle_relationships(desk, new)
     return f"item {new} is version {number} of {old}"
@@ -104,8 +120,10 @@ def new_version(desk: Desk) -> str:
 @edit(2)
 def delete_newest_version(desk: Desk) -> str:
     """The newest version is deleted: the one before is archived again, a numbered stub stays."""
-    item = desk.pick("select v.item_id as uuid from versionitem v join item i on i.uuid = v.item_id "
-                     "where i.in_archive and v.version_number > 1")
+    item = desk.pick(
+        "select v.item_id as uuid from versionitem v join item i on i.uuid = v.item_id "
+        "where i.in_archive and v.version_number > 1"
+    )
     delete_item(desk, item)
     return f"item {item}, the newest of its versions, is deleted"
 
@@ -113,8 +131,9 @@ def delete_newest_version(desk: Desk) -> str:
 @edit(1)
 def delete_old_version(desk: Desk) -> str:
     """A superseded version is deleted: a numbered stub stays."""
-    item = desk.pick(f"select l.uuid from ({LIVE}) l join item i using (uuid) "
-                     "where not i.in_archive and not i.withdrawn")
+    item = desk.pick(
+        f"select l.uuid from ({LIVE}) l join item i using (uuid) where not i.in_archive and not i.withdrawn"
+    )
     delete_item(desk, item)
     return f"item {item}, an old version, is deleted"
 
@@ -135,12 +154,19 @@ def relate_items(desk: Desk) -> str:
     left = desk.pick(ENTITY, kinds[0])
     right = desk.pick(ENTITY, kinds[1])
     key = desk.repository.registries.relationship_type(leftward)
-    if left == right or desk.value("select true from relationship where left_id = %s and type_id = %s "
-                                   "and right_id = %s", left, key, right):
+    if left == right or desk.value(
+        "select true from relationship where left_id = %s and type_id = %s and right_id = %s", left, key, right
+    ):
         raise NothingToEdit
-    places = desk.all("select (select coalesce(max(left_place) + 1, 0) from relationship where left_id = %s "
-                      "and type_id = %s), (select coalesce(max(right_place) + 1, 0) from relationship "
-                      "where right_id = %s and type_id = %s)", left, key, right, key)[0]
+    places = desk.all(
+        "select (select coalesce(max(left_place) + 1, 0) from relationship where left_id = %s "
+        "and type_id = %s), (select coalesce(max(right_place) + 1, 0) from relationship "
+        "where right_id = %s and type_id = %s)",
+        left,
+        key,
+        right,
+        key,
+    )[0]
     desk.repository.relate(left, leftward, right, places)
     desk.repository.flush()
     settle_relationships(desk, left)
@@ -149,8 +175,9 @@ def relate_items(desk: Desk) -> str:
 
 
 def _relationship(desk: Desk) -> tuple[int, str, str]:
-    key, left, right = desk.row(f"select id, left_id, right_id from relationship where left_id in ({LIVE}) "
-                                f"and right_id in ({LIVE}) order by 1")
+    key, left, right = desk.row(
+        f"select id, left_id, right_id from relationship where left_id in ({LIVE}) and right_id in ({LIVE}) order by 1"
+    )
     return int(key), str(left), str(right)
 
 
@@ -176,6 +203,7 @@ def move_relationship(desk: Desk) -> str:
 def name_variant(desk: Desk) -> str:
     """The name by which one end is known at the other; no stamp moves."""
     key, left, right = _relationship(desk)
-    desk.run("update relationship set leftward_value = %s, rightward_value = null where id = %s",
-             words(desk.random, 2), key)
+    desk.run(
+        "update relationship set leftward_value = %s, rightward_value = null where id = %s", words(desk.random, 2), key
+    )
     return f"{right} has another name at {left}, unstamped"

@@ -21,8 +21,12 @@ def change_value(desk: Desk) -> str:
     """A value is changed in its row, which keeps its id."""
     item = desk.pick(LIVE)
     (key,) = desk.row("select metadata_value_id from metadatavalue where dspace_object_id = %s order by 1", item)
-    desk.run("update metadatavalue set text_value = %s, text_lang = %s where metadata_value_id = %s",
-             words(desk.random, 4), desk.random.choice(("en", "", None, "*")), key)
+    desk.run(
+        "update metadatavalue set text_value = %s, text_lang = %s where metadata_value_id = %s",
+        words(desk.random, 4),
+        desk.random.choice(("en", "", None, "*")),
+        key,
+    )
     desk.touch(item)
     return f"a value of item {item} is changed in place"
 
@@ -33,8 +37,13 @@ def add_values(desk: Desk) -> str:
     item = desk.pick(LIVE)
     for _ in range(2):
         desk.add_value(item, "dc.subject", words(desk.random, 2), "en")
-    desk.add_value(item, "dc.contributor.author", author(desk.random),
-                   authority=f"authority-{desk.random.getrandbits(32):08x}", confidence=600)
+    desk.add_value(
+        item,
+        "dc.contributor.author",
+        author(desk.random),
+        authority=f"authority-{desk.random.getrandbits(32):08x}",
+        confidence=600,
+    )
     desk.add_value(item, "dc.description", desk.random.choice(ODD), desk.random.choice(("en", None, "")))
     desk.touch(item)
     return f"values are added to item {item}"
@@ -52,10 +61,15 @@ def add_long_value(desk: Desk) -> str:
 @edit(2)
 def relabel_long_value(desk: Desk) -> str:
     """The language of a long text: the text itself is not in the log of the row's change."""
-    (key, item) = desk.row("select metadata_value_id, dspace_object_id from metadatavalue "
-                           f"where length(text_value) > 20000 and dspace_object_id in ({LIVE}) order by 1")
-    desk.run("update metadatavalue set text_lang = %s where metadata_value_id = %s",
-             desk.random.choice(("de", "fr", None)), key)
+    (key, item) = desk.row(
+        "select metadata_value_id, dspace_object_id from metadatavalue "
+        f"where length(text_value) > 20000 and dspace_object_id in ({LIVE}) order by 1"
+    )
+    desk.run(
+        "update metadatavalue set text_lang = %s where metadata_value_id = %s",
+        desk.random.choice(("de", "fr", None)),
+        key,
+    )
     desk.touch(str(item))
     return f"the language of a long value of item {item} is changed"
 
@@ -63,13 +77,23 @@ def relabel_long_value(desk: Desk) -> str:
 @edit(6)
 def remove_value(desk: Desk) -> str:
     """One value goes and those after it move up."""
-    item = desk.pick(f"select uuid from ({LIVE}) l where exists (select from metadatavalue v "
-                     "where v.dspace_object_id = l.uuid and v.place > 0)")
-    key, field, place = desk.row("select metadata_value_id, metadata_field_id, place from metadatavalue "
-                                 "where dspace_object_id = %s and place > 0 order by 1", item)
+    item = desk.pick(
+        f"select uuid from ({LIVE}) l where exists (select from metadatavalue v "
+        "where v.dspace_object_id = l.uuid and v.place > 0)"
+    )
+    key, field, place = desk.row(
+        "select metadata_value_id, metadata_field_id, place from metadatavalue "
+        "where dspace_object_id = %s and place > 0 order by 1",
+        item,
+    )
     desk.run("delete from metadatavalue where metadata_value_id = %s", key)
-    desk.run("update metadatavalue set place = place - 1 where dspace_object_id = %s and metadata_field_id = %s "
-             "and place > %s", item, field, place)
+    desk.run(
+        "update metadatavalue set place = place - 1 where dspace_object_id = %s and metadata_field_id = %s "
+        "and place > %s",
+        item,
+        field,
+        place,
+    )
     desk.touch(item)
     return f"a value of item {item} is removed"
 
@@ -77,12 +101,20 @@ def remove_value(desk: Desk) -> str:
 @edit(5)
 def reorder_values(desk: Desk) -> str:
     """REST `move`: the places of two values change, the item's stamp does not."""
-    item = desk.pick(f"select uuid from ({LIVE}) l where exists (select from metadatavalue v "
-                     "where v.dspace_object_id = l.uuid and v.place = 1)")
-    (field,) = desk.row("select distinct metadata_field_id from metadatavalue "
-                        "where dspace_object_id = %s and place = 1 order by 1", item)
-    desk.run("update metadatavalue set place = 1 - place where dspace_object_id = %s and metadata_field_id = %s "
-             "and place in (0, 1)", item, field)
+    item = desk.pick(
+        f"select uuid from ({LIVE}) l where exists (select from metadatavalue v "
+        "where v.dspace_object_id = l.uuid and v.place = 1)"
+    )
+    (field,) = desk.row(
+        "select distinct metadata_field_id from metadatavalue where dspace_object_id = %s and place = 1 order by 1",
+        item,
+    )
+    desk.run(
+        "update metadatavalue set place = 1 - place where dspace_object_id = %s and metadata_field_id = %s "
+        "and place in (0, 1)",
+        item,
+        field,
+    )
     return f"values of item {item} change places, unstamped"
 
 
@@ -91,8 +123,12 @@ def rewrite_values(desk: Desk) -> str:
     """A field is cleared and written again in another order: all rows have new ids."""
     item = desk.pick(LIVE)
     key = desk.repository.registries.field("dc.subject")
-    rows = desk.all("delete from metadatavalue where dspace_object_id = %s and metadata_field_id = %s "
-                    "returning text_value, text_lang, authority, confidence", item, key)
+    rows = desk.all(
+        "delete from metadatavalue where dspace_object_id = %s and metadata_field_id = %s "
+        "returning text_value, text_lang, authority, confidence",
+        item,
+        key,
+    )
     desk.random.shuffle(rows)
     for text, lang, authority, confidence in rows or [("first", "en", None, -1)]:
         desk.add_value(item, "dc.subject", text, lang, authority=authority, confidence=confidence)
@@ -141,7 +177,10 @@ def set_security_level(desk: Desk) -> str:
     if not desk.repository.rows.has_security:
         raise NothingToEdit
     item = desk.pick(LIVE)
-    desk.run("update metadatavalue set security_level = %s where dspace_object_id = %s and place = 0",
-             desk.random.choice((0, 1, 2)), item)
+    desk.run(
+        "update metadatavalue set security_level = %s where dspace_object_id = %s and place = 0",
+        desk.random.choice((0, 1, 2)),
+        item,
+    )
     desk.touch(item)
     return f"values of item {item} have another security level"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from daemon.sample.edits.core import ARCHIVED, LIVE, Desk, NothingToEdit, edit
-from daemon.sample.repository import ITEM
 from daemon.sample.texts import words
+from daemon.sample.vocabulary import ITEM
 
 
 @edit(2)
@@ -20,8 +20,10 @@ def add_handle(desk: Desk) -> str:
 @edit(1)
 def release_handle(desk: Desk) -> str:
     """A handle that is not an item's first becomes a tombstone."""
-    (key,) = desk.row("select h.handle_id from handle h where h.resource_type_id = 2 and exists (select from handle o "
-                      "where o.resource_id = h.resource_id and o.handle_id < h.handle_id) order by 1")
+    (key,) = desk.row(
+        "select h.handle_id from handle h where h.resource_type_id = 2 and exists (select from handle o "
+        "where o.resource_id = h.resource_id and o.handle_id < h.handle_id) order by 1"
+    )
     desk.run("update handle set resource_id = null where handle_id = %s", key)
     return f"handle row {key} belongs to nothing any more"
 
@@ -29,8 +31,10 @@ def release_handle(desk: Desk) -> str:
 @edit(1)
 def rebind_handle(desk: Desk) -> str:
     """A tombstone is bound to another item."""
-    (key,) = desk.row("select handle_id from handle where resource_id is null and resource_type_id = 2 "
-                      "and handle not in (select handle from handle where resource_id is not null) order by 1")
+    (key,) = desk.row(
+        "select handle_id from handle where resource_id is null and resource_type_id = 2 "
+        "and handle not in (select handle from handle where resource_id is not null) order by 1"
+    )
     handle = desk.value("select handle from handle where handle_id = %s", key)
     if any(handle == deleted for _, deleted, _ in desk.deleted):
         raise NothingToEdit
@@ -63,8 +67,7 @@ def change_doi_status(desk: Desk) -> str:
 def record_harvest(desk: Desk) -> str:
     """An item is known by another repository's record."""
     item = desk.pick(f"select uuid from ({LIVE}) l where uuid not in (select item_id from harvested_item)")
-    desk.repository.rows.add("harvested_item", item, f"oai:example.org:{desk.random.getrandbits(32)}",
-                             str(desk.now()))
+    desk.repository.rows.add("harvested_item", item, f"oai:example.org:{desk.random.getrandbits(32)}", str(desk.now()))
     desk.repository.flush()
     return f"item {item} is harvested"
 
@@ -99,8 +102,9 @@ def create_schema(desk: Desk) -> str:
 def edit_scope_note(desk: Desk) -> str:
     """A field is explained otherwise."""
     key = desk.repository.registries.field("dc.subject")
-    desk.run("update metadatafieldregistry set scope_note = %s where metadata_field_id = %s", words(desk.random, 9),
-             key)
+    desk.run(
+        "update metadatafieldregistry set scope_note = %s where metadata_field_id = %s", words(desk.random, 9), key
+    )
     return "dc.subject has another scope note"
 
 
@@ -115,12 +119,20 @@ def create_format(desk: Desk) -> str:
 @edit(1)
 def edit_format(desk: Desk) -> str:
     """A format that the sample made has another description, support level and extension."""
-    (key,) = desk.row("select bitstream_format_id from bitstreamformatregistry where short_description "
-                      "~ '^(Format|GL) ' order by 1")
-    desk.run("update bitstreamformatregistry set description = %s, support_level = 1 where bitstream_format_id = %s",
-             words(desk.random, 5), key)
-    desk.run("insert into fileextension (file_extension_id, bitstream_format_id, extension) "
-             "values (nextval('fileextension_seq'), %s, %s)", key, f"x{desk.random.getrandbits(32):08x}")
+    (key,) = desk.row(
+        "select bitstream_format_id from bitstreamformatregistry where short_description ~ '^(Format|GL) ' order by 1"
+    )
+    desk.run(
+        "update bitstreamformatregistry set description = %s, support_level = 1 where bitstream_format_id = %s",
+        words(desk.random, 5),
+        key,
+    )
+    desk.run(
+        "insert into fileextension (file_extension_id, bitstream_format_id, extension) "
+        "values (nextval('fileextension_seq'), %s, %s)",
+        key,
+        f"x{desk.random.getrandbits(32):08x}",
+    )
     return f"format {key} is edited"
 
 
@@ -129,7 +141,11 @@ def create_entity_type(desk: Desk) -> str:
     """An entity type with a relationship type of its own."""
     label = f"Kind{desk.random.getrandbits(32):08x}"
     key = desk.repository.registries.entity_type(label)
-    desk.run("insert into relationship_type (id, left_type, right_type, leftward_type, rightward_type, "
-             "left_min_cardinality, right_max_cardinality) values (nextval('relationship_type_id_seq'), %s, %s, "
-             "'isPartOf', 'hasPart', 0, 7)", key, key)
+    desk.run(
+        "insert into relationship_type (id, left_type, right_type, leftward_type, rightward_type, "
+        "left_min_cardinality, right_max_cardinality) values (nextval('relationship_type_id_seq'), %s, %s, "
+        "'isPartOf', 'hasPart', 0, 7)",
+        key,
+        key,
+    )
     return f"the entity type {label} is created"

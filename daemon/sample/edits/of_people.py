@@ -32,8 +32,9 @@ def _name(desk: Desk) -> str:
 @edit(3)
 def create_group(desk: Desk) -> str:
     """With a member and a group inside."""
-    child = desk.pick(f"select uuid from ({GROUPS}) g where uuid not in (select uuid from epersongroup "
-                      "where permanent)")
+    child = desk.pick(
+        f"select uuid from ({GROUPS}) g where uuid not in (select uuid from epersongroup where permanent)"
+    )
     uuid = desk.repository.group(_name(desk), [desk.pick(PEOPLE)], [child])
     desk.repository.flush()
     rebuild_group_cache(desk.connection)
@@ -60,8 +61,11 @@ def remove_group(desk: Desk) -> str:
 def add_member(desk: Desk) -> str:
     """A person joins a group."""
     group = desk.pick(GROUPS)
-    person = desk.pick("select uuid from eperson where uuid not in (select eperson_id from epersongroup2eperson "
-                       "where eperson_group_id = %s)", group)
+    person = desk.pick(
+        "select uuid from eperson where uuid not in (select eperson_id from epersongroup2eperson "
+        "where eperson_group_id = %s)",
+        group,
+    )
     desk.run("insert into epersongroup2eperson (eperson_group_id, eperson_id) values (%s, %s)", group, person)
     return f"person {person} joins group {group}"
 
@@ -69,8 +73,10 @@ def add_member(desk: Desk) -> str:
 @edit(2)
 def remove_member(desk: Desk) -> str:
     """A person leaves a group."""
-    group, person = desk.row("select m.eperson_group_id, m.eperson_id from epersongroup2eperson m join epersongroup g "
-                             "on g.uuid = m.eperson_group_id where g.name <> 'Administrator' order by 1, 2")
+    group, person = desk.row(
+        "select m.eperson_group_id, m.eperson_id from epersongroup2eperson m join epersongroup g "
+        "on g.uuid = m.eperson_group_id where g.name <> 'Administrator' order by 1, 2"
+    )
     desk.run("delete from epersongroup2eperson where eperson_group_id = %s and eperson_id = %s", group, person)
     return f"person {person} leaves group {group}"
 
@@ -81,7 +87,8 @@ def nest_group(desk: Desk) -> str:
     parent, child = desk.row(
         "select p.uuid, c.uuid from epersongroup p cross join epersongroup c where p.uuid <> c.uuid "
         f"and (c.uuid, p.uuid) not in ({CLOSURE}) and (p.uuid, c.uuid) not in (table group2group) "
-        "and not c.permanent order by 1, 2 limit 500")
+        "and not c.permanent order by 1, 2 limit 500"
+    )
     desk.run("insert into group2group (parent_id, child_id) values (%s, %s)", parent, child)
     rebuild_group_cache(desk.connection)
     return f"group {child} is put into group {parent}"
@@ -100,9 +107,13 @@ def unnest_group(desk: Desk) -> str:
 def create_person(desk: Desk) -> str:
     """A new account."""
     key = f"{desk.random.getrandbits(40):010x}"
-    uuid = desk.repository.person(f"new.{key}@example.org", desk.random.choice(GIVEN), desk.random.choice(FAMILY),
-                                  netid=f"net-{key}" if desk.random.random() < 0.5 else None,
-                                  password=desk.random.random() < 0.5)
+    uuid = desk.repository.person(
+        f"new.{key}@example.org",
+        desk.random.choice(GIVEN),
+        desk.random.choice(FAMILY),
+        netid=f"net-{key}" if desk.random.random() < 0.5 else None,
+        password=desk.random.random() < 0.5,
+    )
     desk.repository.flush()
     return f"person {uuid} is created"
 
@@ -121,8 +132,9 @@ def edit_person(desk: Desk) -> str:
 def change_email(desk: Desk) -> str:
     """The address that an account is found by."""
     uuid = desk.pick(EXPENDABLE)
-    desk.run("update eperson set email = %s where uuid = %s",
-             f"renamed.{desk.random.getrandbits(40):010x}@example.org", uuid)
+    desk.run(
+        "update eperson set email = %s where uuid = %s", f"renamed.{desk.random.getrandbits(40):010x}@example.org", uuid
+    )
     return f"person {uuid} has another address"
 
 
@@ -131,8 +143,9 @@ def swap_emails(desk: Desk) -> str:
     """Two people exchange their addresses and their net ids, in one transaction."""
     first = desk.pick(EXPENDABLE)
     second = desk.pick(f"select uuid from ({EXPENDABLE}) e where uuid <> %s", first)
-    (one, one_net), (two, two_net) = (desk.all("select email, netid from eperson where uuid = %s", uuid)[0]
-                                      for uuid in (first, second))
+    (one, one_net), (two, two_net) = (
+        desk.all("select email, netid from eperson where uuid = %s", uuid)[0] for uuid in (first, second)
+    )
     desk.run("update eperson set email = 'swapping@example.org', netid = 'swapping' where uuid = %s", first)
     desk.run("update eperson set email = %s, netid = %s where uuid = %s", one, one_net, second)
     desk.run("update eperson set email = %s, netid = %s where uuid = %s", two, two_net, first)
@@ -143,16 +156,22 @@ def swap_emails(desk: Desk) -> str:
 def change_password(desk: Desk) -> str:
     """Hash, salt and algorithm together."""
     uuid = desk.pick(EXPENDABLE)
-    desk.run("update eperson set password = %s, salt = %s, digest_algorithm = 'SHA-512' where uuid = %s",
-             f"{desk.random.getrandbits(512):0128x}", f"{desk.random.getrandbits(128):032x}", uuid)
+    desk.run(
+        "update eperson set password = %s, salt = %s, digest_algorithm = 'SHA-512' where uuid = %s",
+        f"{desk.random.getrandbits(512):0128x}",
+        f"{desk.random.getrandbits(128):032x}",
+        uuid,
+    )
     return f"person {uuid} has another password"
 
 
 @edit(1)
 def remove_person(desk: Desk) -> str:
     """An account with its drafts, policies and subscriptions; items forget who submitted them."""
-    uuid = desk.pick(f"select uuid from ({EXPENDABLE}) e where (select count(*) from eperson) > 5 "
-                     "and not exists (select from cwf_claimtask where owner_id = e.uuid)")
+    uuid = desk.pick(
+        f"select uuid from ({EXPENDABLE}) e where (select count(*) from eperson) > 5 "
+        "and not exists (select from cwf_claimtask where owner_id = e.uuid)"
+    )
     delete_person(desk, uuid)
     return f"person {uuid} is deleted"
 
@@ -161,8 +180,12 @@ def remove_person(desk: Desk) -> str:
 def log_in(desk: Desk) -> str:
     """Only `last_active` and `session_salt` change: no content."""
     uuid = desk.pick(PEOPLE)
-    desk.run("update eperson set last_active = %s, session_salt = %s where uuid = %s",
-             desk.now().replace(tzinfo=None), f"{desk.random.getrandbits(128):032x}", uuid)
+    desk.run(
+        "update eperson set last_active = %s, session_salt = %s where uuid = %s",
+        desk.now().replace(tzinfo=None),
+        f"{desk.random.getrandbits(128):032x}",
+        uuid,
+    )
     return f"person {uuid} logs in"
 
 
@@ -180,9 +203,12 @@ def subscribe(desk: Desk) -> str:
 @edit(1)
 def change_subscription(desk: Desk) -> str:
     """Another frequency: the parameter's row changes, the subscription's does not."""
-    (key,) = desk.row("select subscription_parameter_id from subscription_parameter order by 1")
-    desk.run("update subscription_parameter set value = %s where subscription_parameter_id = %s",
-             desk.random.choice(("D", "W", "M", "Y")), key)
+    key, old = desk.row("select subscription_parameter_id, value from subscription_parameter order by 1")
+    desk.run(
+        "update subscription_parameter set value = %s where subscription_parameter_id = %s",
+        desk.random.choice(sorted({"D", "W", "M"} - {old})),
+        key,
+    )
     return f"subscription parameter {key} changes"
 
 

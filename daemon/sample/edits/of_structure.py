@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from daemon.sample.edits.core import Desk, NothingToEdit, edit
 from daemon.sample.edits.deletion import delete_collection, delete_community, delete_group, delete_object
-from daemon.sample.repository import ADD, ADMIN, COLLECTION, COMMUNITY, Text
 from daemon.sample.texts import MULTILINGUAL, words
+from daemon.sample.vocabulary import ADD, ADMIN, COLLECTION, COMMUNITY, Text
 
 COMMUNITIES = "select uuid from community"
 COLLECTIONS = "select uuid from collection"
@@ -21,8 +21,12 @@ SMALL = """
 def create_community(desk: Desk) -> str:
     """Under another one, or at the top."""
     parent = desk.pick(COMMUNITIES) if desk.random.random() < 0.7 else None
-    uuid = desk.repository.community(words(desk.random, 3), parent, logo=desk.random.random() < 0.5,
-                                     people=[desk.pick(PEOPLE)] if desk.random.random() < 0.5 else None)
+    uuid = desk.repository.community(
+        words(desk.random, 3),
+        parent,
+        logo=desk.random.random() < 0.5,
+        people=[desk.pick(PEOPLE)] if desk.random.random() < 0.5 else None,
+    )
     desk.repository.flush()
     return f"community {uuid} is created"
 
@@ -30,9 +34,15 @@ def create_community(desk: Desk) -> str:
 @edit(3)
 def create_collection(desk: Desk) -> str:
     """With all that it can have."""
-    made = desk.repository.collection(words(desk.random, 3), [desk.pick(COMMUNITIES)], logo=True,
-                                      submitters=[desk.pick(PEOPLE)], admins=[], reviewers=[desk.pick(PEOPLE)],
-                                      template=[Text("dc.publisher", words(desk.random, 2), "en")])
+    made = desk.repository.collection(
+        words(desk.random, 3),
+        [desk.pick(COMMUNITIES)],
+        logo=True,
+        submitters=[desk.pick(PEOPLE)],
+        admins=[],
+        reviewers=[desk.pick(PEOPLE)],
+        template=[Text("dc.publisher", words(desk.random, 2), "en")],
+    )
     desk.repository.flush()
     return f"collection {made.uuid} is created"
 
@@ -61,10 +71,12 @@ def edit_collection(desk: Desk) -> str:
 @edit(1)
 def remove_community(desk: Desk) -> str:
     """A community with its logo and its administrators; one of few items, for the sample's sake."""
-    uuid = desk.pick(f"select uuid from community c where not exists (select from community2collection p "
-                     f"where p.community_id = c.uuid and p.collection_id not in ({SMALL})) and not exists "
-                     "(select from community2community p where p.parent_comm_id = c.uuid)"
-                     " and (select count(*) from community) > 2")
+    uuid = desk.pick(
+        f"select uuid from community c where not exists (select from community2collection p "
+        f"where p.community_id = c.uuid and p.collection_id not in ({SMALL})) and not exists "
+        "(select from community2community p where p.parent_comm_id = c.uuid)"
+        " and (select count(*) from community) > 2"
+    )
     delete_community(desk, uuid)
     return f"community {uuid} is deleted"
 
@@ -80,7 +92,12 @@ def remove_collection(desk: Desk) -> str:
 @edit(2)
 def move_collection(desk: Desk) -> str:
     """A collection goes to another community."""
-    uuid, new = desk.pick(COLLECTIONS), desk.pick(COMMUNITIES)
+    uuid = desk.pick(COLLECTIONS)
+    new = desk.pick(
+        "select uuid from community where uuid not in (select community_id from community2collection "
+        "where collection_id = %s)",
+        uuid,
+    )
     desk.run("delete from community2collection where collection_id = %s", uuid)
     desk.run("insert into community2collection (community_id, collection_id) values (%s, %s)", new, uuid)
     return f"collection {uuid} is moved to community {new}"
@@ -90,8 +107,11 @@ def move_collection(desk: Desk) -> str:
 def add_parent(desk: Desk) -> str:
     """A collection is in one community more."""
     uuid = desk.pick(COLLECTIONS)
-    new = desk.pick("select uuid from community where uuid not in (select community_id from community2collection "
-                    "where collection_id = %s)", uuid)
+    new = desk.pick(
+        "select uuid from community where uuid not in (select community_id from community2collection "
+        "where collection_id = %s)",
+        uuid,
+    )
     desk.run("insert into community2collection (community_id, collection_id) values (%s, %s)", new, uuid)
     return f"collection {uuid} is in community {new} as well"
 
@@ -100,12 +120,16 @@ def add_parent(desk: Desk) -> str:
 def move_community(desk: Desk) -> str:
     """A community goes under another one that is not below it, or to the top."""
     uuid = desk.pick(COMMUNITIES)
-    desk.run("delete from community2community where child_comm_id = %s", uuid)
-    new = desk.value("with recursive below (uuid) as (select %s::uuid union select l.child_comm_id from below "
-                     "join community2community l on l.parent_comm_id = below.uuid) select uuid from community "
-                     "where uuid not in (table below) order by md5(uuid::text || %s) limit 1", uuid,
-                     str(desk.random.random()))
-    if new and desk.random.random() < 0.7:
+    old = desk.value("delete from community2community where child_comm_id = %s returning parent_comm_id", uuid)
+    new = None
+    if old is None or desk.random.random() < 0.5:
+        new = desk.pick(
+            "with recursive below (uuid) as (select %s::uuid union select l.child_comm_id from below "
+            "join community2community l on l.parent_comm_id = below.uuid) select uuid from community "
+            "where uuid not in (table below) and uuid is distinct from %s",
+            uuid,
+            old,
+        )
         desk.run("insert into community2community (parent_comm_id, child_comm_id) values (%s, %s)", new, uuid)
     return f"community {uuid} is moved to {new or 'the top'}"
 
@@ -127,8 +151,9 @@ def edit_template(desk: Desk) -> str:
 @edit(1)
 def remove_template(desk: Desk) -> str:
     """A collection loses its template item."""
-    uuid, template = desk.row("select uuid, template_item_id from collection where template_item_id is not null "
-                              "order by 1")
+    uuid, template = desk.row(
+        "select uuid, template_item_id from collection where template_item_id is not null order by 1"
+    )
     desk.run("update collection set template_item_id = null where uuid = %s", uuid)
     delete_object(desk, "item", template)
     return f"collection {uuid} has no template any more"
@@ -137,9 +162,13 @@ def remove_template(desk: Desk) -> str:
 @edit(2)
 def create_role_group(desk: Desk) -> str:
     """Administrators of a community, or submitters of a collection, come into being with their policy."""
-    table, column, suffix, kind, action = desk.random.choice((
-        ("community", "admin", "ADMIN", COMMUNITY, ADMIN), ("collection", "admin", "ADMIN", COLLECTION, ADMIN),
-        ("collection", "submitter", "SUBMIT", COLLECTION, ADD)))
+    table, column, suffix, kind, action = desk.random.choice(
+        (
+            ("community", "admin", "ADMIN", COMMUNITY, ADMIN),
+            ("collection", "admin", "ADMIN", COLLECTION, ADMIN),
+            ("collection", "submitter", "SUBMIT", COLLECTION, ADD),
+        )
+    )
     uuid = desk.pick(f"select uuid from {table} where {column} is null")
     group = desk.repository.group(f"{table.upper()}_{uuid}_{suffix}", [desk.pick(PEOPLE)])
     desk.repository.flush()
@@ -161,8 +190,11 @@ def remove_role_group(desk: Desk) -> str:
 def create_workflow_role(desk: Desk) -> str:
     """A collection gets people for a step of its workflow."""
     role = desk.random.choice(("reviewer", "editor", "finaleditor"))
-    uuid = desk.pick("select uuid from collection where uuid not in (select collection_id from cwf_collectionrole "
-                     "where role_id = %s)", role)
+    uuid = desk.pick(
+        "select uuid from collection where uuid not in (select collection_id from cwf_collectionrole "
+        "where role_id = %s)",
+        role,
+    )
     name = f"COLLECTION_{uuid}_WORKFLOW_ROLE_{role}"
     if desk.value("select true from epersongroup where name = %s", name):
         raise NothingToEdit
@@ -190,11 +222,16 @@ def edit_harvest_settings(desk: Desk) -> str:
         if desk.random.random() < 0.3:
             desk.run("delete from harvested_collection where collection_id = %s", uuid)
             return f"collection {uuid} is not harvested any more"
-        desk.run("update harvested_collection set oai_set_id = %s, last_harvested = %s where collection_id = %s",
-                 words(desk.random, 1), desk.now(), uuid)
+        desk.run(
+            "update harvested_collection set oai_set_id = %s, last_harvested = %s where collection_id = %s",
+            words(desk.random, 1),
+            desk.now(),
+            uuid,
+        )
     else:
-        desk.repository.rows.add("harvested_collection", uuid, 1, "https://oai.example.org/other", "set:1", "qdc", 0,
-                                 None, None, None)
+        desk.repository.rows.add(
+            "harvested_collection", uuid, 1, "https://oai.example.org/other", "set:1", "qdc", 0, None, None, None
+        )
         desk.repository.flush()
     return f"collection {uuid} has other harvest settings"
 
@@ -203,6 +240,10 @@ def edit_harvest_settings(desk: Desk) -> str:
 def harvest_runs(desk: Desk) -> str:
     """Only the momentary state of a harvest changes: no content."""
     (key,) = desk.row("select id from harvested_collection order by 1")
-    desk.run("update harvested_collection set harvest_status = 1, harvest_message = 'Running', "
-             "harvest_start_time = %s where id = %s", desk.now(), key)
+    desk.run(
+        "update harvested_collection set harvest_status = 1, harvest_message = 'Running', "
+        "harvest_start_time = %s where id = %s",
+        desk.now(),
+        key,
+    )
     return f"harvest {key} is running"

@@ -14,14 +14,24 @@ LARGE = 500
 @edit(1)
 def large_transaction(desk: Desk) -> str:
     """A batch edit: a field of 500 items is replaced, and all are stamped."""
-    items = [row[0] for row in desk.all(f"select uuid from ({LIVE}) l order by md5(uuid::text || %s) limit %s",
-                                        str(desk.random.random()), LARGE)]
+    items = [
+        row[0]
+        for row in desk.all(
+            f"select uuid from ({LIVE}) l order by md5(uuid::text || %s) limit %s", str(desk.random.random()), LARGE
+        )
+    ]
     key = desk.repository.registries.field("dc.rights")
-    desk.run("delete from metadatavalue where metadata_field_id = %s and dspace_object_id = any(%s::uuid[])", key,
-             items)
-    desk.run("insert into metadatavalue (metadata_value_id, dspace_object_id, metadata_field_id, text_value, "
-             "text_lang, place, confidence) select nextval('metadatavalue_seq'), u, %s, %s, 'en', 0, -1 "
-             "from unnest(%s::uuid[]) u", key, words(desk.random, 6), items)
+    desk.run(
+        "delete from metadatavalue where metadata_field_id = %s and dspace_object_id = any(%s::uuid[])", key, items
+    )
+    desk.run(
+        "insert into metadatavalue (metadata_value_id, dspace_object_id, metadata_field_id, text_value, "
+        "text_lang, place, confidence) select nextval('metadatavalue_seq'), u, %s, %s, 'en', 0, -1 "
+        "from unnest(%s::uuid[]) u",
+        key,
+        words(desk.random, 6),
+        items,
+    )
     desk.run("update item set last_modified = %s where uuid = any(%s::uuid[])", desk.now(), items)
     return f"{len(items)} items are edited at once"
 
