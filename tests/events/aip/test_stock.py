@@ -16,7 +16,7 @@ from events.aip.stock import reference
 from events.errors import InvalidAip
 
 ITEM, FILE, TEXT = (f"6b0c6d0e-0000-4000-8000-00000000000{digit}" for digit in "123")
-RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def wrap(section: str, identity: str, label: str, content: str) -> str:
