@@ -1,0 +1,191 @@
+"""The loop that turns the source's changes into durable events.
+
+Invariant: a batch is confirmed to the server only after its events are in the log and remembered in the state. A loop
+that ends, by a signal or by an error, leaves behind what comes again or is known already.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from daemon.beginning import begin
+from daemon.bell import Bell
+from daemon.config import Config
+from daemon.failpoint import failpoint
+from daemon.parts import Capturing, capturing
+from daemon.source import Emitted
+from daemon.source.bootstrap import Progress
+from daemon.source.emitter import added
+from daemon.source.poll import PollSource
+from daemon.source.state import SEEN, now
+from daemon.source.wal import Batch, WalSource
+from events.aip.model import Kind
+from events.errors import Interrupted
+from events.event import lsn_text
+
+logger = structlog.get_logger(__name__)
+
+LOOK: Final = 1.0
+"""Seconds after which an idle loop looks whether it should stop, or something is due."""
+
+STAMP: Final = 10.0
+"""Seconds between two notes of how far the capture is: each costs a write to the disk."""
+
+CAPTURED: Final = "captured_at"
+"""`State.meta`: when the capture last knew itself to be up to date, by our clock; at most `STAMP` old."""
+
+SWEEP, HEARTBEAT, PARKED, RETRY = "sweep", "heartbeat", "parked", "retry"
+"""What may be due: a sweep, a WAL message, the parked objects whose turn it is, all parked objects."""
+
+Stopped = Callable[[], bool]
+
+
+def watched(stopped: Stopped, progress: Progress | None) -> Progress:
+    """The progress of a bootstrap that ends it (Interrupted) when it should stop."""
+
+    def told(done: int, total: int, kind: Kind) -> None:
+        if stopped():
+            raise Interrupted("stopped while everything was being captured")
+        if progress:
+            progress(done, total, kind)
+
+    return told
+
+
+class WalCapture:
+    """Batches of one stream into the log."""
+
+    def __init__(self, parts: Capturing, wal: WalSource) -> None:
+        self.parts = parts
+        self.wal = wal
+        self.total = Emitted()
+        self._sweep: frozenset[Kind] = frozenset()
+        self._stamped = 0.0
+
+    def take(self, batch: Batch) -> Emitted:
+        """Emit a batch and confirm it."""
+        done = self.parts.emitter.emit(batch.touched)
+        self._sweep |= batch.sweep
+        if self._sweep and batch.transactions:  # of a large transaction, after its last slice
+            done = added(done, PollSource(self.parts.emitter).sweep(self._sweep, (batch.lsn, batch.commit_time)))
+            self._sweep = frozenset()
+        self.wal.confirm(batch.lsn)
+        failpoint("capture.confirmed")
+        self.total = added(self.total, done)
+        return done
+
+    def stamp(self, *, force: bool = False) -> None:
+        """Note that everything up to now is captured."""
+        if force or time.monotonic() - self._stamped >= STAMP:
+            self._stamped = time.monotonic()
+            self.parts.state.remember(meta={CAPTURED: now(), SEEN: str(self.wal.confirmed)})
+
+
+def stream(parts: Capturing, folder: Path) -> WalSource:
+    """The stream of that capture; touches that wait are spilled into `folder`."""
+    return WalSource(parts.source.dsn, parts.source.slot, parts.source.slot, folder=folder)
+
+
+def capture_current(
+    config: Config, *, progress: Progress | None = None, stopped: Stopped = lambda: False
+) -> tuple[Emitted, int]:
+    """Capture all that is committed as of this call; what was emitted, and how many objects are parked.
+
+    Raises Interrupted if it was stopped before its end, and what a capture raises.
+    """
+    with capturing(config) as parts:
+        begun = begin(parts, watched(stopped, progress))
+        total = begun.captured or Emitted()
+        if parts.source.mode == "wal":
+            with stream(parts, parts.state.path.parent) as wal:
+                capture = WalCapture(parts, wal)
+                for batch in wal.until_current():
+                    capture.take(batch)
+                    if stopped():
+                        raise Interrupted("stopped while changes were being captured")
+                capture.stamp(force=True)
+                total = added(total, capture.total)
+        elif begun.captured is None:
+            total = added(total, PollSource(parts.emitter).sweep())
+        if begun.captured is None:
+            total = added(total, parts.emitter.retry_parked())
+        parts.state.remember(meta={CAPTURED: now()})
+        return total, sum(1 for _ in parts.state.parked())
+
+
+class CaptureLoop:
+    """Captures until it is stopped. `appended` is called after events were added to the log."""
+
+    name = "capture"
+
+    def __init__(self, config: Config, appended: Callable[[], None]) -> None:
+        self.config = config
+        self.appended = appended
+        self.bell = Bell()
+        self.was_up = False
+        """Whether it has ever worked: a lock that is found then is that of our own lost connection."""
+
+    def run(self, stopped: Stopped) -> None:
+        """Until `stopped` says so. Raises AipstreamError; the same call again goes on."""
+        with capturing(self.config) as parts:
+            begun = begin(parts, watched(stopped, None))
+            for statement in begun.statements:
+                logger.info("source.prepared", sql=statement)
+            if begun.captured is not None:
+                logger.info("captured.everything", **_told(begun.captured))
+                self.appended()
+            self.was_up = True
+            if parts.source.mode == "wal":
+                self._stream(parts, stopped)
+            else:
+                self._sweeps(parts, stopped)
+
+    def _stream(self, parts: Capturing, stopped: Stopped) -> None:
+        with stream(parts, parts.state.path.parent) as wal:
+            logger.info("capture.streaming", slot=parts.source.slot, lsn=lsn_text(wal.confirmed))
+            capture = WalCapture(parts, wal)
+            while not stopped():
+                for batch in wal.batches(LOOK):
+                    self._told(capture.take(batch), lsn=lsn_text(batch.lsn), commit_time=batch.commit_time)
+                    if stopped():
+                        break
+                    self._due(parts, wal)
+                else:
+                    capture.stamp()
+                self._due(parts, wal)
+            capture.stamp(force=True)
+
+    def _sweeps(self, parts: Capturing, stopped: Stopped) -> None:
+        poll, wanted = PollSource(parts.emitter), True
+        logger.info("capture.polling", seconds=parts.source.poll_seconds)
+        while not stopped():
+            if wanted:
+                began = time.monotonic()
+                self._told(poll.sweep(), seconds=round(time.monotonic() - began, 3))
+                parts.state.remember(meta={CAPTURED: now()})
+            wanted = SWEEP in self._due(parts, None, LOOK)
+
+    def _due(self, parts: Capturing, wal: WalSource | None, timeout: float = 0.0) -> set[str]:
+        due = self.bell.take(timeout)
+        if HEARTBEAT in due and wal is not None and not wal.heartbeat():
+            logger.debug("heartbeat.forbidden")
+        if due & {PARKED, RETRY}:
+            self._told(parts.emitter.retry_parked(force=RETRY in due))
+        return due
+
+    def _told(self, done: Emitted, **more: object) -> None:
+        if done.put or done.deleted:
+            self.appended()
+        if done.put or done.deleted or done.parked:
+            logger.info("captured", **_told(done), **more)
+        if done.parked:
+            logger.warning("capture.parked", objects=done.parked, hint="`aipstream park` lists them.")
+
+
+def _told(done: Emitted) -> dict[str, int]:
+    return {name: count for name, count in done._asdict().items() if count}

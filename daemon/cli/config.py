@@ -1,0 +1,59 @@
+"""`aipstream config`: the configuration that is in force, an example, a check."""
+
+from __future__ import annotations
+
+import click
+
+from daemon.cli.output import json_option, show, table
+from daemon.cli.session import Session, pass_session
+
+
+@click.group()
+def config() -> None:
+    """Show, check or begin a configuration."""
+
+
+@config.command(name="show")
+@json_option
+@pass_session
+def show_config(session: Session, as_json: bool) -> None:  # noqa: FBT001
+    """Print every key with its value and where it comes from: the file, a variable, or the default."""
+    session.json = as_json
+    from daemon.config import SECTIONS, origins
+    from daemon.redaction import hidden
+
+    values, places = session.config, origins(session.path)
+    told: dict[str, dict[str, dict[str, object]]] = {}
+    rows = []
+    for name, kind in SECTIONS.items():
+        section = getattr(values, name)
+        if section is None:
+            continue
+        told[name] = {}
+        for key in kind.__struct_fields__:
+            value, place = hidden(getattr(section, key)), places[name, key]
+            told[name][key] = {"value": value, "from": place}
+            rows.append((f"[{name}]", key, value if value != "" else '""', place))
+    show(session, told, *table(("section", "key", "value", "from"), rows))
+
+
+@config.command()
+@json_option
+@pass_session
+def example(session: Session, as_json: bool) -> None:  # noqa: FBT001
+    """Print a file to begin with."""
+    session.json = as_json
+    from daemon.config import EXAMPLE
+
+    show(session, {"example": EXAMPLE}, EXAMPLE.rstrip())
+
+
+@config.command()
+@json_option
+@pass_session
+def check(session: Session, as_json: bool) -> None:  # noqa: FBT001
+    """Say whether the file can be read and every key is known. Connects to nothing."""
+    session.json = as_json
+    sections = [name for name in ("source", "target") if getattr(session.config, name) is not None]
+    show(session, {"ok": True, "file": str(session.path), "sections": sections},
+         f"{session.path}: good, with {' and '.join(f'[{name}]' for name in sections) or 'neither source nor target'}")

@@ -1,0 +1,91 @@
+"""`aipstream log`: what happened, event by event."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.output import json_option, show, sized, table
+from daemon.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from events.log import Entry, Log
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@click.command()
+@click.argument("thing", metavar="[HANDLE|UUID]", required=False)
+@click.option("--after", metavar="POSITION", help="Only events after that number, LSN or time.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many events.")
+@click.option("--payload", metavar="POSITION", type=click.IntRange(min=1),
+              help="Print the AIP document of that event instead, as it is.")
+@json_option
+@pass_session
+def log(session: Session, thing: str | None, after: str | None, limit: int, payload: int | None,
+        as_json: bool) -> None:  # noqa: FBT001
+    """List events: the latest ones, or all those of one object, by its handle or UUID."""
+    session.json = as_json
+    session.messages()
+    from daemon.parts import log_of
+    from daemon.positions import position_of
+
+    events = log_of(session.config)
+    if payload is not None:
+        _payload(session, events, payload)
+        return
+    begin = position_of(events, after) if after else None
+    if thing is None:
+        entries = list(events.read(max(0, events.end() - limit) if begin is None else begin, limit))
+    else:
+        entries = [entry for entry in events.history(_uuid(events, thing)) if entry.position > (begin or 0)]
+        entries = entries[:limit] if begin is not None else entries[-limit:]
+    show(session, {"end": events.end(), "events": [_told(entry) for entry in entries]},
+         *table(("position", "committed", "LSN", "what", "kind", "handle", "uuid", "size"),
+                [_row(entry) for entry in entries]),
+         *([] if entries else ["no events"]))
+
+
+def _uuid(events: Log, thing: str) -> str:
+    from events.errors import ConfigError
+
+    if _UUID.fullmatch(thing):
+        return thing.lower()
+    found = events.lookup_handle(thing.removeprefix("hdl:").removeprefix("http://hdl.handle.net/"))
+    if found is None:
+        raise ConfigError(f"no event has the handle {thing!r}", "Give the whole handle (123456789/42) or a UUID.")
+    return found.event.uuid
+
+
+def _payload(session: Session, events: Log, position: int) -> None:
+    from events.errors import ConfigError
+    from events.event import decompress
+
+    entry = next(iter(events.read(position - 1, 1)), None) if position <= events.end() else None
+    if entry is None:
+        raise ConfigError(f"the log has no position {position}; it ends at {events.end()}")
+    document = decompress(entry.event.payload) if entry.event.payload else b""
+    if session.json:
+        show(session, {**_told(entry), "document": document.decode("utf-8", "replace")})
+    else:
+        click.get_binary_stream("stdout").write(document)
+
+
+def _told(entry: Entry) -> dict[str, object]:
+    from events.event import lsn_text
+
+    event = entry.event
+    return {"position": entry.position, "id": event.id.hex(), "source": event.source, "lsn": lsn_text(event.lsn),
+            "commit_time": event.commit_time, "xid": event.xid, "type": event.type.value, "kind": event.kind.value,
+            "uuid": event.uuid, "handle": event.handle, "parents": list(event.parents), "digest": event.digest,
+            "blobs": list(event.blobs), "payload_bytes": len(event.payload)}
+
+
+def _row(entry: Entry) -> tuple[object, ...]:
+    from events.event import lsn_text
+
+    event = entry.event
+    return (entry.position, event.commit_time[:23] + "Z", lsn_text(event.lsn), event.type.value, event.kind.value,
+            event.handle, event.uuid, sized(len(event.payload)))

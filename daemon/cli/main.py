@@ -1,0 +1,114 @@
+"""`aipstream`: the group of all verbs, and the one place where an error becomes a message and an exit code.
+
+Invariant: an error of the project ends with its own message, hint and exit code; any other with one line and code 1,
+and its traceback only on `--verbose`. No traceback and no password reaches a user unasked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from daemon.cli import (
+    check,
+    config,
+    demo,
+    init,
+    log,
+    park,
+    replay,
+    run,
+    sequences,
+    slot,
+    snapshot,
+    status,
+    verify,
+)
+from daemon.cli.session import DEFAULT, VARIABLE, Session
+from daemon.redaction import hide
+from events.errors import AipstreamError, Interrupted
+
+EPILOG = "Exit codes: 0 done, 2 not usable as it is configured, 3 done but for parked objects, 4 differs; all others " \
+         "in docs/exit-codes.md."
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--config", "path", type=click.Path(path_type=Path, dir_okay=False), envvar=VARIABLE, default=DEFAULT,
+              show_default=True, help=f"The configuration. [env: {VARIABLE}]")
+@click.option("--verbose", is_flag=True, help="Say more, and show the traceback of an error.")
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="How messages on standard error are written.")
+@click.version_option(package_name="aipstream", prog_name="aipstream")
+@click.pass_context
+def aipstream(context: click.Context, path: Path, verbose: bool, log_format: Any) -> None:  # noqa: ANN401, FBT001
+    """Keep a second DSpace exactly like the first, with the whole way there as a log that can be replayed."""
+    context.obj = Session(path, verbose, log_format)
+
+
+for verb in (init.init, check.check, snapshot.snapshot, replay.replay, run.run, verify.verify, sequences.sequences,
+             status.status, log.log, park.park, slot.slot, config.config, demo.demo):
+    aipstream.add_command(verb)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one verb and exit with its code."""
+    sys.exit(outcome(arguments))
+
+
+def outcome(arguments: list[str] | None = None) -> int:
+    """Run one verb; its exit code."""
+    context: click.Context | None = None
+    try:
+        with aipstream.make_context("aipstream", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            aipstream.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.exceptions.Abort:
+        return _tell(context, Interrupted("interrupted", "The same command goes on where it stopped."))
+    except click.ClickException as error:
+        click.echo(hide(error.format_message() if error.__class__ is click.ClickException else _usage(error)), err=True)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
+        return 141
+    except KeyboardInterrupt:
+        return _tell(context, Interrupted("interrupted"))
+    except Exception as error:  # noqa: BLE001 - the last place where anything can be told
+        return _tell(context, error)
+    return 0
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f"\n  `{context.command_path} --help` tells more." if context else ""
+    return f"aipstream: {error.format_message()}{hint}"
+
+
+def _tell(context: click.Context | None, error: BaseException) -> int:
+    session = context.obj if context is not None and isinstance(context.obj, Session) else None
+    verbose = session.verbose if session else "--verbose" in sys.argv
+    if isinstance(error, AipstreamError):
+        code, kind, message, hint = error.exit_code, type(error).__name__, str(error), error.hint
+    else:
+        code, kind = 1, type(error).__name__
+        message = f"unexpected {kind}: {' '.join(str(error).split()) or 'no message'}"
+        hint = "" if verbose else "`aipstream --verbose …` shows the traceback."
+    message, hint = hide(message), hide(hint)
+    if verbose:
+        click.echo(hide("".join(traceback.format_exception(error))).rstrip(), err=True)
+    told = {"error": kind, "message": message, "hint": hint, "exit_code": code}
+    if session and session.log_format == "json":
+        click.echo(json.dumps(told, ensure_ascii=False), err=True)
+    else:
+        click.echo(f"aipstream: {message}", err=True)
+        for line in hint.splitlines():
+            click.echo(f"  {line}", err=True)
+    if session and session.json and not session.printed:
+        click.echo(json.dumps(told, ensure_ascii=False))
+    return code

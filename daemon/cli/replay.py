@@ -1,0 +1,93 @@
+"""`aipstream replay`: the log into the target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from daemon.cli.output import counted, dry_run_option, json_option, show, table
+from daemon.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from events.event import Position
+    from events.log import Log
+
+
+@click.command()
+@click.option("--from", "begin", metavar="POSITION", help="Begin after that position instead of the target's own. "
+              "An earlier one is safe: what is applied already is left alone.")
+@click.option("--until", "end", metavar="POSITION", help="Stop there instead of at the end of the log.")
+@click.option("--on-drift", type=click.Choice(["overwrite", "skip", "park"]),
+              help="What to do with objects that were edited on the target. [default: that of the configuration]")
+@dry_run_option
+@json_option
+@pass_session
+def replay(session: Session, begin: str | None, end: str | None, on_drift: Any, dry_run: bool,  # noqa: ANN401
+           as_json: bool) -> None:  # noqa: FBT001
+    """Apply the log to the target, then move its sequences forward.
+
+    POSITION is the number of an event, an LSN of the source (16/B374D848), or a time in UTC (2026-01-31T14:05:00),
+    which stand for the last event at or before them. Exit code 3 says that events are parked.
+    """
+    session.json = as_json
+    config = session.config
+    session.messages()
+    from daemon.catch_up import replay_current
+    from daemon.parts import log_of
+    from daemon.pipeline import Stop
+    from daemon.positions import own_position, position_of
+    from daemon.progress import Progress
+    from daemon.replay_loop import told
+    from events.errors import ConfigError, ObjectsParked
+
+    config.need_target()
+    log = log_of(config)
+    after = position_of(log, begin) if begin else None
+    until = min(position_of(log, end), log.end()) if end else log.end()
+    own = own_position(config, log)
+    if after is not None and after > own:
+        raise ConfigError(
+            f"--from {begin}: the target is at position {own}, so {counted(after - own, 'event')} would be left out",
+            "Leave --from away to go on where the target is.",
+        )
+    if dry_run:
+        _would(session, log, own if after is None else after, until, own)
+        return
+    log.close()
+    stop = Stop()
+    with stop.on_signals(), Progress("replaying", "events") as progress:
+        applied, moved, position, parked = replay_current(
+            config, after=after, until=until, on_drift=on_drift, stopped=stop,
+            told=lambda done, total: progress.to(done, total),
+        )
+    show(
+        session,
+        {"applied": told(applied), "sequences": {each.sequence: each.next_after for each in moved},
+         "position": position, "parked": parked,
+         "drifted": [each._asdict() for each in applied.drifted], "differing": applied.differing,
+         "losses": [{"uuid": uuid, "what": what} for uuid, what in applied.losses]},
+        "replayed: " + (", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in told(applied).items())
+                        or "nothing new"),
+        *(f"edited on the target: {each.kind.value} {each.handle or each.uuid}" for each in applied.drifted),
+        *(f"not carried: {uuid}: {what}" for uuid, what in applied.losses),
+        *(f"written, but reads back otherwise: {uuid}" for uuid in applied.differing),
+        *(f"sequence {each.sequence}: next is {each.next_after}" for each in moved),
+        f"the target is at position {position:,}",
+    )
+    if parked:
+        raise ObjectsParked(f"parked: {counted(parked, 'event')} could not be applied")
+
+
+def _would(session: Session, log: Log, after: Position, until: Position, own: Position) -> None:
+    counts: dict[tuple[str, str], int] = {}
+    for entry in log.read(after, limit=max(0, until - after)):
+        name = entry.event.kind.value, entry.event.type.value
+        counts[name] = counts.get(name, 0) + 1
+    log.close()
+    rows = [(kind, what, f"{count:,}") for (kind, what), count in sorted(counts.items())]
+    show(session, {"dry_run": True, "from": after, "until": until, "position": own,
+                   "events": [{"kind": kind, "type": what, "events": count}
+                              for (kind, what), count in sorted(counts.items())]},
+         f"would replay positions {after + 1:,} to {until:,}" if until > after else "nothing to replay",
+         *table(("kind", "type", "events"), rows))

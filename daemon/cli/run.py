@@ -1,0 +1,65 @@
+"""`aipstream run`: the daemon, or one round of its work."""
+
+from __future__ import annotations
+
+import click
+
+from daemon.cli.output import counted, json_option, show
+from daemon.cli.session import Session, pass_session
+
+
+@click.command()
+@click.option("--until-current", is_flag=True,
+              help="Capture all that is committed now, replay it, bring the sequences up to date, and end.")
+@json_option
+@pass_session
+def run(session: Session, until_current: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Capture and replay until stopped.
+
+    SIGTERM or Ctrl-C ends it after the batches that are under way; it can be killed at any time and started again.
+    Without [target] it only captures, without [source] it only replays. With `--until-current`, exit code 3 says
+    that objects are parked.
+    """
+    session.json = as_json
+    config = session.config
+    session.messages(running=not until_current)
+    if until_current:
+        _until_current(session)
+    else:
+        from daemon.pipeline import run as run_daemon
+
+        run_daemon(config)
+
+
+def _until_current(session: Session) -> None:
+    from daemon.catch_up import catch_up
+    from daemon.pipeline import Stop
+    from daemon.progress import Progress
+    from daemon.replay_loop import told
+    from events.errors import ObjectsParked
+
+    stop = Stop()
+    with stop.on_signals(), Progress("capturing", "objects") as capture, Progress("replaying", "events") as replay:
+        caught = catch_up(
+            session.config,
+            capturing=lambda done, total, kind: capture.to(done, total, kind.value),
+            replaying=lambda done, total: replay.to(done, total),
+            stopped=stop,
+        )
+    captured = caught.captured._asdict() if caught.captured else None
+    applied = told(caught.applied) if caught.applied else None
+    moved = {change.sequence: change.next_after for change in caught.sequences}
+    parked = {"capture": caught.parked_on_capture, "replay": caught.parked_on_replay}
+    lines = []
+    if caught.captured:
+        lines.append(f"captured: {caught.captured.put:,} put, {caught.captured.deleted:,} deleted, "
+                     f"{counted(caught.captured.blobs, 'new content')}")
+    if applied is not None:
+        lines.append("replayed: " + (", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in applied.items())
+                                     or "nothing new"))
+        lines.append(f"sequences: {counted(len(moved), 'one', 'of them')} moved" if moved else "sequences: all ahead")
+        lines.append(f"the target is at position {caught.position:,}")
+    show(session, {"captured": captured, "applied": applied, "sequences": moved, "position": caught.position,
+                   "parked": parked}, *lines)
+    if any(parked.values()):
+        raise ObjectsParked(f"parked: {parked['capture']:,} on the source's side, {parked['replay']:,} on the target's")

@@ -1,0 +1,40 @@
+"""`aipstream sequences`: the target's sequences, moved over everything that was written."""
+
+from __future__ import annotations
+
+import click
+
+from daemon.cli.output import dry_run_option, json_option, show, table
+from daemon.cli.session import Session, pass_session
+
+
+@click.command()
+@dry_run_option
+@json_option
+@pass_session
+def sequences(session: Session, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Move the target's sequences forward, never back, so that DSpace draws no number that is taken.
+
+    `run` and `replay` do this themselves.
+    """
+    session.json = as_json
+    target = session.config.need_target()
+    session.messages()
+    from contextlib import closing
+
+    from daemon.dspace import version
+    from daemon.dspace.connect import connect
+    from daemon.dspace.sequences import advance
+
+    with closing(connect(target.dsn, "target", readonly=dry_run)) as connection:
+        version.probe(connection)
+        changes = advance(connection, dry_run=dry_run)
+        connection.commit()
+    rows = [(each.sequence, each.next_before, each.next_after) for each in changes]
+    show(
+        session,
+        {"dry_run": dry_run, "sequences": [{"sequence": name, "next_before": before, "next_after": after}
+                                           for name, before, after in rows]},
+        *(table(("sequence", "next was", "next would be" if dry_run else "next is"), rows)
+          or ["every sequence is ahead of its column"]),
+    )

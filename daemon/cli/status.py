@@ -1,0 +1,71 @@
+"""`aipstream status`: where everything stands, with the daemon running or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from daemon.cli.output import json_option, show, sized
+from daemon.cli.session import Session, pass_session
+
+
+@click.command()
+@json_option
+@pass_session
+def status(session: Session, as_json: bool) -> None:  # noqa: FBT001
+    """Tell positions, lag, what is parked, the slot, and the last verification."""
+    session.json = as_json
+    session.messages()
+    from daemon.status import status as read
+
+    told = read(session.config)
+    show(session, told, *_lines(told))
+
+
+def _lines(told: dict[str, Any]) -> list[str]:
+    log, capture, replay, lag = told["log"], told["capture"], told["replay"], told["lag"]
+    lines = [f"log      {log['end']:,} events" + (f", the last committed {log['commit_time']}" if log["end"] else "")]
+    if capture is not None:
+        lines.append("capture  " + (_failed(capture) or _capture(capture)))
+        if "slot" in capture:
+            lines.append("slot     " + (_failed(capture["slot"]) or _slot(capture["slot"])))
+    if replay is not None:
+        lines.append("replay   " + (_failed(replay) or _replay(replay)))
+    if lag["events"] is not None:
+        lines.append(f"lag      {lag['events']:,} events, {lag['seconds']:,.1f} s"
+                     + (f", {sized(lag['bytes'])} of WAL" if lag["bytes"] is not None else ""))
+    lines.append("verified " + _verified(told["verified"]))
+    return lines
+
+
+def _failed(part: dict[str, Any]) -> str:
+    return f"not known: {part['error']}" if "error" in part else ""
+
+
+def _capture(part: dict[str, Any]) -> str:
+    running = f"running (process {part['process']})" if part["process"] else "not running"
+    begun = "" if part["bootstrapped_at"] else ", not everything captured yet"
+    return (f"{part['mode']}, {running}{begun}, last up to date {part['captured_at'] or 'never'}, "
+            f"{part['parked']:,} parked")
+
+
+def _slot(part: dict[str, Any]) -> str:
+    if not part["exists"]:
+        return f"{part['name']}: there is none"
+    return (f"{part['name']}: {part['wal_status']}, {'read' if part['active'] else 'not read'}, "
+            f"{sized(part['lag'])} behind, keeps {sized(part['retained'])}")
+
+
+def _replay(part: dict[str, Any]) -> str:
+    running = "running" if part["process"] else "not running"
+    return f"{running}, at position {part['position']:,}, last applied {part['applied_at'] or 'never'}, " \
+           f"{part['parked']:,} parked"
+
+
+def _verified(last: dict[str, Any] | None) -> str:
+    if last is None:
+        return "never"
+    what = "a sample of " if last["sample"] else ""
+    result = f"{last['differing']:,} differ" if last["differing"] else "all equal"
+    return f"{last['at']}, {what}{last['objects']:,} objects, {result}"

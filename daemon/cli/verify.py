@@ -1,0 +1,77 @@
+"""`aipstream verify`: the proof that both ends are the same."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.output import counted, json_option, show, table
+from daemon.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from daemon.verify import Difference, Report
+
+
+@click.command()
+@click.option("--details", is_flag=True, help="Look into each difference, and say which parts of the object differ.")
+@click.option("--wait", "patience", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS",
+              help="Compare what differs again for so long: a replica that is running may have to catch up.")
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True,
+              help="How many differences are listed; the others are counted.")
+@json_option
+@pass_session
+def verify(session: Session, details: bool, patience: float, limit: int, as_json: bool) -> None:  # noqa: FBT001
+    """Compare source and target, object by object, by digests that each database computes over its own rows.
+
+    Exit code 0: equal. Exit code 4: not equal, with the list. Nothing is believed of log or ledger.
+    """
+    session.json = as_json
+    config = session.config
+    session.messages()
+    from daemon import verify as proof
+    from daemon.progress import Progress
+    from daemon.schedule import remember_verified
+    from events.errors import VerificationDiffers
+
+    source, target = config.need_source(), config.need_target()
+    people, drafts = config.people.passwords, source.drafts
+    with Progress("comparing", "objects") as progress:
+        report = proof.verify(source.dsn, target.dsn, passwords=people, drafts=drafts, limit=limit, details=details,
+                              progress=lambda kind, count: progress.to(count, note=kind.value))
+    deadline = time.monotonic() + patience
+    while report.differences and not report.more and time.monotonic() < deadline:
+        time.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
+        report.differences = proof.recheck(source.dsn, target.dsn, report.differences, passwords=people, drafts=drafts)
+    different = len(report.differences) + report.more
+    remember_verified(config, sum(report.compared.values()), different, sample=False)
+    show(session, _told(report), *_lines(report))
+    if not report.equal:
+        raise VerificationDiffers(
+            f"{counted(different, 'object')} of {sum(report.compared.values()):,} "
+            f"{'differs' if different == 1 else 'differ'} at LSN {report.lsn}"
+        )
+
+
+def _told(report: Report) -> dict[str, object]:
+    return {"equal": report.equal, "lsn": report.lsn, "compared": report.compared, "more": report.more,
+            "local": report.local, "seconds": round(report.seconds, 3),
+            "differences": [{**each._asdict(), "kind": each.kind.value} for each in report.differences]}
+
+
+def _lines(report: Report) -> list[str]:
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in report.compared.items() if count)
+    lines = [f"equal at LSN {report.lsn}: {counts}; {report.seconds:.1f} s"] if report.equal else [
+        *table(("kind", "handle", "uuid", "how", "parts"), [_row(each) for each in report.differences]),
+        *([f"and {report.more:,} more"] if report.more else []),
+        f"compared at LSN {report.lsn}: {counts}; {report.seconds:.1f} s",
+    ]
+    if report.local:
+        own = ", ".join(f"{count:,} {kind}" for kind, count in report.local.items())
+        lines.append(f"the target's own, not compared: {own}")
+    return lines
+
+
+def _row(each: Difference) -> tuple[object, ...]:
+    return each.kind.value, each.handle, each.uuid, each.how, ", ".join(each.parts)

@@ -1,0 +1,136 @@
+"""The parts of a running aipstream, made from the configuration: log, blobs, state, what captures, what replays.
+
+Invariant: the only place that turns sections of the configuration into objects, so that every verb and the daemon work
+with the very same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg2
+
+from daemon.config import Config, Source
+from daemon.dspace import version
+from daemon.dspace.connect import connect, unreachable
+from daemon.dspace.facets import Options
+from daemon.hold import hold
+from daemon.source.assetstore import Assetstore
+from daemon.source.bootstrap import Bootstrap, Plan
+from daemon.source.emitter import Emitter
+from daemon.source.identity import accept, identify, observed
+from daemon.source.state import State
+from daemon.target.batch import OnDrift
+from daemon.target.replay import NativeTarget
+from events.blobs import Blobs, open_blobs
+from events.errors import ConfigError, PreconditionError
+from events.log import Log, open_log
+
+
+def state_url(config: Config) -> str:
+    """Where the state is: as configured, or beside the log."""
+    return config.log.state or f"{config.log.url}.state"
+
+
+def state_path(config: Config) -> Path:
+    """The file of the state. Raises ConfigError if the URL names none."""
+    scheme, _, name = state_url(config).partition(":///")
+    if scheme != "sqlite" or not name:
+        raise ConfigError(f"[log] state: {state_url(config)!r} names no file", "Use sqlite:////absolute/path")
+    return Path(name)
+
+
+def lock_path(config: Config) -> Path:
+    """The file whose lock says that somebody captures."""
+    return state_path(config).with_name(f"{state_path(config).name}.lock")
+
+
+def log_of(config: Config, *, create: bool = False) -> Log:
+    """The log. Raises ConfigError if there is none."""
+    return open_log(config.log.url, create=create)
+
+
+def blobs_of(config: Config, *, create: bool = False) -> Blobs:
+    """The blob store. Raises ConfigError if there is none."""
+    return open_blobs(config.blobs.url, create=create)
+
+
+def state_of(config: Config) -> State:
+    """The state; made if it is not there, for it can be made again from the log."""
+    return State(state_url(config))
+
+
+def stores_of(source: Source) -> dict[int, Path]:
+    """The folders of the source's assetstore by store number. Raises ConfigError."""
+    folders = {0: Path(source.assetstore)}
+    for number, folder in source.stores.items():
+        if not number.isdigit():
+            raise ConfigError(f"[source] stores: {number!r} is no store number", 'Write stores = {"1" = "/path"}.')
+        folders[int(number)] = Path(folder)
+    return folders
+
+
+class Capturing(NamedTuple):
+    """What one capture works with."""
+
+    source: Source
+    log: Log
+    blobs: Blobs
+    state: State
+    emitter: Emitter
+    bootstrap: Bootstrap
+
+
+@contextmanager
+def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]:
+    """Everything that captures, while this process holds the lock.
+
+    `accepting` takes the database as it is now for the source, whatever was captured before. Raises Locked,
+    SourceChanged, SourceUnreachable, NotDSpace, ConfigError, StorageUnusable.
+    """
+    source = config.need_source()
+    with hold(lock_path(config)), closing(log_of(config)) as log, closing(state_of(config)) as state:
+        blobs = blobs_of(config)
+        with closing(connect(source.dsn, "source")) as connection:
+            try:
+                repository = version.probe(connection)
+                connection.rollback()
+                if accepting:
+                    found = observed(connection)
+                    accept(state, found, source.name or found.site)
+                name = identify(connection, state, source.name or None)
+            except psycopg2.errors.InsufficientPrivilege as error:
+                raise PreconditionError(f"[source] {str(error).strip()}") from error
+            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                raise unreachable("source", source.dsn, error) from error
+        options = Options(repository.has_security_level, False, config.people.passwords, source.drafts)
+        folders = stores_of(source)
+        emitter = Emitter(
+            partial(connect, source.dsn, "source"), log, blobs, state, Assetstore(folders), options, name
+        )
+        plan = Plan(source.dsn, config.blobs.url, state_url(config), folders, (), options, name)
+        try:
+            yield Capturing(source, log, blobs, state, emitter, Bootstrap(emitter, plan))
+        finally:
+            emitter.close()
+
+
+@contextmanager
+def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[NativeTarget]:
+    """The target with the log that goes into it. Connects when it is first used. Raises ConfigError."""
+    target = config.need_target()
+    drafts = config.source.drafts if config.source else False
+    with (
+        closing(log_of(config)) as log,
+        closing(
+            NativeTarget(
+                target.dsn, Path(target.assetstore), blobs_of(config), log, passwords=config.people.passwords,
+                drafts=drafts, on_drift=on_drift or target.on_drift,
+            )
+        ) as native,
+    ):
+        yield native

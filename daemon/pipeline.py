@@ -1,0 +1,158 @@
+"""The daemon: capture and replay side by side, each in a thread, started again when a failure is one that passes.
+
+Invariants:
+
+* A signal ends it after the batches that are under way: what is captured is confirmed, what is applied is committed.
+* An error that waiting cannot mend ends the whole program with that error's exit code; nothing goes on half.
+* The two loops know nothing of each other but a bell. The log between them is the only way for events.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, Protocol
+
+import psycopg2
+import structlog
+
+from daemon.capture_loop import CaptureLoop
+from daemon.config import Config
+from daemon.dspace.connect import unreachable
+from daemon.replay_loop import NEWS, ReplayLoop
+from daemon.schedule import scheduled
+from events.errors import (
+    ConfigError,
+    Interrupted,
+    Locked,
+    PreconditionError,
+    SourceUnreachable,
+    StorageUnusable,
+    TargetUnreachable,
+    without_password,
+)
+
+logger = structlog.get_logger(__name__)
+
+PASSING: Final = (SourceUnreachable, TargetUnreachable, StorageUnusable)
+"""What may be mended by somebody else while we wait: a server that is down, a disk that is full."""
+
+FIRST_PAUSE: Final = 1.0
+
+
+class Loop(Protocol):
+    """What a thread runs. `was_up`: it has worked before, so a lock may be that of its own lost connection."""
+
+    name: str
+    was_up: bool
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Until `stopped` says so."""
+        ...
+
+
+class Stop:
+    """Whether the program should end, and the error because of which it does."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.error: BaseException | None = None
+
+    def __call__(self) -> bool:
+        """Whether to end."""
+        return self._event.is_set()
+
+    def now(self, error: BaseException | None = None) -> None:
+        """End; the first error counts."""
+        if error is not None and self.error is None:
+            self.error = error
+        self._event.set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it is to end, at most so long."""
+        return self._event.wait(seconds)
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """End on SIGTERM and SIGINT. The second one ends the process at once, which loses nothing."""
+
+        def stop(number: int, _frame: FrameType | None) -> None:
+            signal.signal(number, signal.SIG_DFL)
+            self.now()
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run(config: Config, stop: Stop | None = None) -> None:
+    """Capture and replay (what the configuration has sections for) until a signal comes.
+
+    Raises the error that ended it, if one did.
+    """
+    if config.source is None and config.target is None:
+        raise ConfigError("the configuration has neither [source] nor [target]", "Add at least one of them.")
+    stop = stop or Stop()
+    replay = ReplayLoop(config) if config.target is not None else None
+    capture = CaptureLoop(config, lambda: replay.bell.ring(NEWS) if replay else None) if config.source else None
+    loops: list[Loop] = [loop for loop in (capture, replay) if loop is not None]
+    clock = scheduled(config, capture, replay, stop)
+    threads = [
+        threading.Thread(target=supervise, args=(loop, config, stop), name=loop.name, daemon=True) for loop in loops
+    ]
+    with stop.on_signals():
+        logger.info("started", loops=[loop.name for loop in loops])
+        for thread in threads:
+            thread.start()
+        clock.start()
+        stop.wait()
+        logger.info("stopping")
+        clock.shutdown(wait=False)
+        for loop in (capture, replay):
+            if loop is not None:
+                loop.bell.ring("stop")
+        for thread in threads:
+            thread.join()
+    logger.info("stopped")
+    if stop.error is not None:
+        raise stop.error
+
+
+def supervise(loop: Loop, config: Config, stop: Stop) -> None:
+    """Run a loop until it is to stop; again, after longer and longer pauses, as long as its failures are passing."""
+    pause = FIRST_PAUSE
+    while not stop():
+        began = time.monotonic()
+        try:
+            loop.run(stop)
+            return
+        except BaseException as raised:  # noqa: BLE001 - whatever ends a loop ends the program, or is tried again
+            error = named(loop.name, config, raised)
+            if stop() and isinstance(error, (*PASSING, Interrupted)):
+                return
+            if not isinstance(error, PASSING) and not (loop.was_up and isinstance(error, Locked)):
+                stop.now(error)
+                return
+        if time.monotonic() - began > config.run.backoff_seconds:
+            pause = FIRST_PAUSE
+        logger.warning(f"{loop.name}.failed", error=str(error), kind=type(error).__name__, again_in_seconds=pause)
+        stop.wait(pause)
+        pause = min(2 * pause, config.run.backoff_seconds)
+
+
+def named(name: str, config: Config, error: BaseException) -> BaseException:
+    """The error, or what it means if it is psycopg2's and only says that a connection is lost or not permitted."""
+    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+        if name == "capture":
+            return unreachable("source", config.need_source().dsn, error)
+        return unreachable("target", config.need_target().dsn, error)
+    if isinstance(error, psycopg2.errors.InsufficientPrivilege):
+        return PreconditionError(without_password(str(error).strip()))
+    return error

@@ -1,0 +1,39 @@
+"""Places in the log as people name them: by number, by LSN, by time; and where the target is."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Final
+
+from daemon.config import Config
+from daemon.dspace.connect import connect
+from daemon.target import ledger
+from events.errors import ConfigError
+from events.event import Position, lsn_number
+from events.log import Log
+
+_LSN: Final = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
+
+
+def position_of(log: Log, text: str) -> Position:
+    """The position meant by a number, an LSN or a time (UTC unless it has an offset). Raises ConfigError."""
+    if text.isdigit():
+        return int(text)
+    if _LSN.fullmatch(text):
+        return log.position(lsn=lsn_number(text))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{text!r} is no position", "Write the number of an event, an LSN (16/B374D848) or a time (2026-01-31T14:05)."
+        ) from error
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return log.position(time=moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+
+
+def own_position(config: Config, log: Log) -> Position:
+    """Up to where that log has been applied to the target; 0 if the target was never prepared. Takes no lock."""
+    with closing(connect(config.need_target().dsn, "target", readonly=True)) as connection:
+        return ledger.position(connection, log.identity) if ledger.exists(connection) else 0

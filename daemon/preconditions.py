@@ -1,0 +1,194 @@
+"""Everything that capture and replay need, looked at one by one on both ends, with the way to mend each.
+
+Invariant: nothing is changed, and one thing that is missing hides no other: every part that can be looked at is.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import psycopg2
+
+from daemon.config import Config, Source, Target
+from daemon.dspace import coverage, version
+from daemon.dspace.connect import Connection, connect
+from daemon.dspace.tables import content_tables
+from daemon.dspace.version import Repository
+from daemon.parts import blobs_of, log_of, state_path, stores_of
+from daemon.source import checks
+from daemon.target import ledger
+from events.errors import AipstreamError
+
+Where = Literal["log", "source", "target", "both"]
+
+_FAMILIES: Final = ("7.6", "8", "9", "10")
+_VERSION: Final = {"7.6": "7.6", "8": "8", "9": "9", "10": "10"}
+
+_RIGHTS: Final = """
+    SELECT t.name, has_table_privilege(c.oid, 'SELECT'),
+           has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
+           AND has_table_privilege(c.oid, 'DELETE')
+    FROM unnest(%(tables)s::text[]) AS t(name) JOIN pg_class c ON c.oid = to_regclass(quote_ident(t.name))
+    ORDER BY t.name"""
+_SEQUENCES: Final = """
+    SELECT c.relname FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace
+      AND CASE WHEN c.relkind = 'S' THEN NOT has_sequence_privilege(c.oid, 'UPDATE') END ORDER BY 1"""
+"""CASE, for the planner is free to ask the right first, and of what is no sequence that is an error."""
+_ACCOUNT: Final = """
+    SELECT quote_ident(current_user), quote_ident(current_database()),
+           has_database_privilege(current_database(), 'CREATE')"""
+_LEVELS: Final = "SELECT count(*) FROM metadatavalue WHERE security_level IS NOT NULL"
+
+
+class Precondition(NamedTuple):
+    """One thing: where, whether it holds, what was found, what mends it. Only what is `needed` makes a check fail."""
+
+    where: Where
+    ok: bool
+    what: str
+    mend: str = ""
+    needed: bool = True
+
+
+def preconditions(config: Config) -> list[Precondition]:
+    """All of them, in the order in which one would mend them. Raises nothing that a database or folder has at fault."""
+    found = list(_storage(config))
+    source = target = None
+    if config.source is not None:
+        source = _look("source", config.source.dsn, found)
+        found += _guarded("source", lambda: _source(config.need_source(), source))
+    if config.target is not None:
+        target = _look("target", config.target.dsn, found)
+        found += _guarded("target", lambda: _target(config.need_target(), target))
+    if source is not None and target is not None:
+        found += _guarded("both", lambda: _pair(config, source, target))
+    return found
+
+
+def _guarded(where: Where, look: Callable[[], Iterator[Precondition]]) -> Iterator[Precondition]:
+    try:
+        yield from look()
+    except (AipstreamError, psycopg2.Error) as error:
+        yield Precondition(where, False, str(error).strip(), getattr(error, "hint", ""))
+
+
+def _look(where: Literal["source", "target"], dsn: str, found: list[Precondition]) -> Repository | None:
+    """What DSpace it is, if it is one; the answer is added to `found`."""
+    try:
+        with closing(connect(dsn, where, readonly=True)) as connection:
+            repository = version.probe(connection)
+            extra = coverage.unmapped(connection)
+    except AipstreamError as error:
+        found.append(Precondition(where, False, str(error), error.hint))
+        return None
+    except psycopg2.Error as error:
+        found.append(Precondition(where, False, str(error).strip(), "GRANT SELECT on the tables of DSpace."))
+        return None
+    server = repository.server_version
+    found += [
+        Precondition(where, True, f"DSpace {repository.family}, database {repository.database} ({repository.encoding}), "
+                                  f"PostgreSQL {server // 10000}.{server % 10000}"),
+        Precondition(where, server >= 110_000, f"PostgreSQL {server // 10000} (11 or newer is needed)", "Upgrade it."),
+        Precondition(where, repository.has_pgcrypto, f"extension pgcrypto {'is' if repository.has_pgcrypto else 'is not'} "
+                     "there", "CREATE EXTENSION pgcrypto;", needed=False),
+        *(Precondition(where, False, f"not replicated: {message}", needed=False) for message in extra),
+    ]
+    return repository
+
+
+def _storage(config: Config) -> Iterator[Precondition]:
+    for what, opened in (("log", log_of), ("blob store", blobs_of)):
+        try:
+            close = getattr(opened(config), "close", None)
+            if close:
+                close()
+        except AipstreamError as error:
+            yield Precondition("log", False, str(error), error.hint)
+        else:
+            url = config.log.url if what == "log" else config.blobs.url
+            folder = Path(url.split(":///", 1)[-1] if what == "log" else url.removeprefix("file://"))
+            yield Precondition("log", True, f"{what} {url}, {_free(folder)}")
+    folder = state_path(config).parent
+    writable = os.access(folder, os.W_OK)
+    yield Precondition("log", writable, f"folder of the state {folder} {'is' if writable else 'is not'} writable",
+                       f"mkdir -p {folder}; chown it to the account that runs aipstream")
+
+
+def _free(folder: Path) -> str:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return f"{shutil.disk_usage(folder).free / 1e9:,.1f} GB free"
+
+
+def _rights(connection: Connection, family: str) -> list[tuple[str, bool, bool]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_RIGHTS, {"tables": sorted(content_tables(_VERSION[family]))})
+        return cursor.fetchall()
+
+
+def _source(source: Source, repository: Repository | None) -> Iterator[Precondition]:
+    if repository is not None:
+        with closing(connect(source.dsn, "source")) as connection:
+            unreadable = [table for table, reads, _ in _rights(connection, repository.family) if not reads]
+        yield Precondition("source", not unreadable, "every content table can be read" if not unreadable else
+                           f"cannot read: {', '.join(unreadable)}",
+                           f"GRANT SELECT ON {', '.join(unreadable)} TO <account>;" if unreadable else "")
+        if source.mode == "wal":
+            for finding in checks.check(source.dsn, source.slot, source.slot):
+                mend = finding.mend.replace("`aipstream slot prepare`", "`aipstream init`")
+                yield Precondition("source", finding.ok, finding.what, mend)
+    for number, folder in stores_of(source).items():
+        good = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
+        yield Precondition("source", good, f"assetstore {number}: {folder} {'can' if good else 'cannot'} be read",
+                           "Mount or copy the source's assetstore there, or correct [source] assetstore.")
+
+
+def _target(target: Target, repository: Repository | None) -> Iterator[Precondition]:
+    if repository is not None:
+        with closing(connect(target.dsn, "target", readonly=True)) as connection:
+            unwritable = [table for table, _, writes in _rights(connection, repository.family) if not writes]
+            with connection.cursor() as cursor:
+                cursor.execute(_SEQUENCES)
+                fixed = [name for (name,) in cursor.fetchall()]
+                cursor.execute(_ACCOUNT)
+                role, database, creates = cursor.fetchone() or ("", "", False)
+            prepared = ledger.exists(connection)
+        yield Precondition("target", not unwritable, "every content table can be written" if not unwritable else
+                           f"cannot write: {', '.join(unwritable)}",
+                           f"GRANT SELECT, INSERT, UPDATE, DELETE ON {', '.join(unwritable)} TO {role};")
+        yield Precondition("target", not fixed, "every sequence can be moved" if not fixed else
+                           f"cannot move: {', '.join(fixed)}", f"GRANT ALL ON SEQUENCE {', '.join(fixed)} TO {role};")
+        yield Precondition("target", prepared or creates, "schema aipstream is there" if prepared else
+                           f"schema aipstream {'can' if creates else 'cannot'} be made",
+                           f"GRANT CREATE ON DATABASE {database} TO {role};")
+    folder = Path(target.assetstore)
+    good = folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    yield Precondition("target", good, f"assetstore {folder} {'can' if good else 'cannot'} be written"
+                       + (f", {_free(folder)}" if good else ""),
+                       f"mkdir -p {folder}; let the account that runs aipstream write there, and DSpace read.")
+
+
+def _pair(config: Config, source: Repository, target: Repository) -> Iterator[Precondition]:
+    older = _FAMILIES.index(target.family) < _FAMILIES.index(source.family)
+    yield Precondition("both", True, f"from DSpace {source.family} to DSpace {target.family}"
+                       + (": an older one, which cannot hold everything" if older else ""))
+    if source.has_security_level and not target.has_security_level:
+        with closing(connect(config.need_source().dsn, "source")) as connection, connection.cursor() as cursor:
+            cursor.execute(_LEVELS)
+            (levels,) = cursor.fetchone() or (0,)
+        yield Precondition("both", not levels, f"{levels:,} metadata values have a security level, which DSpace "
+                           f"{target.family} cannot hold: it would be lost", "Upgrade the target to DSpace 10.",
+                           needed=False)
+    same = source.prefix == target.prefix
+    yield Precondition("both", same, f"handle prefix {source.prefix} on the source, {target.prefix} on the target",
+                       "Handles are kept as they are; set handle.prefix of the target to the source's, so that new "
+                       "handles continue them.", needed=False)
+    with suppress(OSError):
+        if Path(config.need_source().assetstore).samefile(config.need_target().assetstore):
+            yield Precondition("both", False, "both assetstores are the same folder",
+                               "Give the target a folder of its own: [target] assetstore.")

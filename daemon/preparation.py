@@ -1,0 +1,91 @@
+"""What has to be there before the first event: log, blobs, state, the publication, the ledger.
+
+Invariant: what is there is left as it is and told; doing it twice is the same as doing it once.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from typing import NamedTuple
+
+import psycopg2
+import psycopg2.errors
+
+from daemon.config import Config, Source, Target
+from daemon.dspace import version
+from daemon.dspace.connect import connect
+from daemon.parts import blobs_of, log_of, state_of, state_path
+from daemon.source import publication
+from daemon.target import ledger
+from events.errors import ConfigError, PreconditionError
+
+THERE, MADE, WOULD = "was there", "made", "would be made"
+
+
+class Step(NamedTuple):
+    """One thing, what became of it, and the SQL that did it or would do it."""
+
+    what: str
+    outcome: str
+    statements: list[str] = []
+
+
+def prepare(config: Config, *, dry_run: bool = False) -> list[Step]:
+    """Make what is missing. Raises ConfigError, StorageUnusable, PreconditionError, and what connecting raises."""
+    steps = _storage(config, dry_run=dry_run)
+    if config.source is not None:
+        steps.append(_source(config.source, dry_run=dry_run))
+    if config.target is not None:
+        steps.append(_target(config.target, dry_run=dry_run))
+    return steps
+
+
+def _storage(config: Config, *, dry_run: bool) -> list[Step]:
+    steps = []
+    for what, opened in (("log", log_of), ("blob store", blobs_of)):
+        url = config.log.url if what == "log" else config.blobs.url
+        there = False
+        with suppress(ConfigError):
+            close = getattr(opened(config), "close", None)
+            there = True
+            if close:
+                close()
+        if not there and not dry_run:
+            close = getattr(opened(config, create=True), "close", None)
+            if close:
+                close()
+        steps.append(Step(f"{what} {url}", THERE if there else WOULD if dry_run else MADE))
+    path = state_path(config)
+    there = path.exists()
+    if not dry_run:
+        state_of(config).close()
+    return [*steps, Step(f"state {path}", THERE if there else WOULD if dry_run else MADE)]
+
+
+def _source(source: Source, *, dry_run: bool) -> Step:
+    with closing(connect(source.dsn, "source")) as connection:
+        repository = version.probe(connection)
+    what = f"source: DSpace {repository.family}, database {repository.database}"
+    if source.mode == "poll":
+        return Step(what, "nothing is needed there (mode poll reads only)")
+    statements = publication.prepare(source.dsn, source.slot, dry_run=dry_run)
+    what += f", publication {source.slot} and replica identities"
+    return Step(what, THERE if not statements else WOULD if dry_run else MADE, statements)
+
+
+def _target(target: Target, *, dry_run: bool) -> Step:
+    with closing(connect(target.dsn, "target")) as connection:
+        repository = version.probe(connection)
+        what = f"target: DSpace {repository.family}, database {repository.database}, schema aipstream"
+        if ledger.exists(connection):
+            return Step(what, THERE)
+        if not dry_run:
+            try:
+                ledger.create(connection)
+                connection.commit()
+            except psycopg2.errors.InsufficientPrivilege as error:
+                raise PreconditionError(
+                    f"[target] {str(error).strip()}",
+                    f'As the owner of the database: GRANT CREATE ON DATABASE "{repository.database}" TO <account>;',
+                ) from error
+        return Step(what, WOULD if dry_run else MADE)

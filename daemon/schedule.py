@@ -1,0 +1,104 @@
+"""What the daemon does by the clock, on APScheduler.
+
+Invariant: a job opens no connection of a loop. It rings the loop's bell, or works on connections of its own; one that
+is still running is not started a second time, and one that fails says so and is tried again at its next turn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from daemon import capture_loop, replay_loop
+from daemon.capture_loop import CaptureLoop
+from daemon.config import Config
+from daemon.parts import state_of
+from daemon.replay_loop import ReplayLoop
+from daemon.source.state import now
+from daemon.spot_check import spot_check
+from events.errors import AipstreamError
+
+logger = structlog.get_logger(__name__)
+
+ASKED_SECONDS: Final = 5.0
+PARKED_SECONDS: Final = 30.0
+RETRY_SECONDS: Final = 300.0
+"""How often everything that the target could not take is tried again; what waits for a parent comes by itself."""
+
+ASKED_CAPTURE: Final = "asked_capture"
+ASKED_REPLAY: Final = "asked_replay"
+"""`State.meta`: another process asks the daemon to try the parked objects of that side again."""
+
+VERIFIED: Final = "verified"
+"""`State.meta`: the last verification as JSON: `at`, `objects`, `differing`, `sample`."""
+
+Stopped = Callable[[], bool]
+
+
+def scheduled(
+    config: Config, capture: CaptureLoop | None, replay: ReplayLoop | None, stopped: Stopped
+) -> BackgroundScheduler:
+    """A scheduler with everything that is due from time to time, not yet started."""
+    clock = BackgroundScheduler(
+        timezone=UTC,
+        executors={"default": ThreadPoolExecutor(2)},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+
+    def every(seconds: float, job: Callable[[], None], *, first: float | None = None) -> None:
+        if seconds > 0:
+            begin = datetime.now(UTC) + timedelta(seconds=seconds if first is None else first)
+            clock.add_job(job, "interval", seconds=seconds, next_run_time=begin)
+
+    if capture is not None:
+        source, bell = config.need_source(), capture.bell
+        if source.mode == "poll":
+            every(source.poll_seconds, lambda: bell.ring(capture_loop.SWEEP))
+        else:
+            every(source.heartbeat_seconds, lambda: bell.ring(capture_loop.HEARTBEAT))
+        every(PARKED_SECONDS, lambda: bell.ring(capture_loop.PARKED))
+    if replay is not None:
+        other = replay.bell
+        every(config.run.sequences_seconds, lambda: other.ring(replay_loop.SEQUENCES))
+        every(RETRY_SECONDS, lambda: other.ring(replay_loop.RETRY))
+    if config.source is not None and config.target is not None and replay is not None:
+        every(config.run.verify_seconds, lambda: _spot_check(config, stopped))
+    every(ASKED_SECONDS, lambda: _asked(config, capture, replay))
+    return clock
+
+
+def _asked(config: Config, capture: CaptureLoop | None, replay: ReplayLoop | None) -> None:
+    """Hand on what another process left in the state for us."""
+    with closing(state_of(config)) as state:
+        if capture is not None and state.meta(ASKED_CAPTURE):
+            state.remember(meta={ASKED_CAPTURE: None})
+            capture.bell.ring(capture_loop.RETRY)
+        if replay is not None and state.meta(ASKED_REPLAY):
+            state.remember(meta={ASKED_REPLAY: None})
+            replay.bell.ring(replay_loop.RETRY)
+
+
+def _spot_check(config: Config, stopped: Stopped) -> None:
+    try:
+        checked = spot_check(config, config.run.verify_sample, stopped=stopped)
+    except AipstreamError as error:
+        logger.warning("verify.failed", error=str(error))
+        return
+    for each in checked.differing:
+        logger.error("verify.differs", kind=each.kind.value, uuid=each.uuid)
+    logger.info("verified.sample", objects=checked.objects, differing=len(checked.differing))
+    remember_verified(config, checked.objects, len(checked.differing), sample=True)
+
+
+def remember_verified(config: Config, objects: int, differing: int, *, sample: bool) -> None:
+    """Note the result of a verification, for `aipstream status`."""
+    told = {"at": now(), "objects": objects, "differing": differing, "sample": sample}
+    with closing(state_of(config)) as state:
+        state.remember(meta={VERIFIED: json.dumps(told)})

@@ -1,0 +1,125 @@
+"""Where everything stands: positions, lag, what is parked, the slot, the last verification.
+
+Invariant: reading it disturbs nobody and takes no lock. Each part is found by itself; one that cannot be reached says
+why, and the others are told all the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from daemon.capture_loop import CAPTURED
+from daemon.config import Config
+from daemon.dspace.connect import connect
+from daemon.hold import holder
+from daemon.parts import lock_path, log_of, state_of, state_path
+from daemon.schedule import VERIFIED
+from daemon.source.bootstrap import DONE
+from daemon.source.poll import FINISHED
+from daemon.source.slot import inspect
+from daemon.target import ledger
+from events.errors import AipstreamError
+from events.event import lsn_text
+from events.log import Log
+
+Status = dict[str, Any]
+
+_CURSOR: Final = """
+    SELECT position, lsn, commit_time, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+    FROM aipstream.cursor WHERE log = %s"""
+_LEDGER: Final = "SELECT kind, count(*) FROM aipstream.ledger WHERE NOT deleted GROUP BY kind"
+
+
+def status(config: Config) -> Status:
+    """The parts `log`, `capture` and `replay` (None where the configuration has none), `lag` and `verified`.
+
+    A part that could not be read is `{"error": …}`. Lag: `events` and `seconds` between log and target, `bytes` of WAL
+    between source and log (None where it is not known). Raises ConfigError if there is no log.
+    """
+    with closing(log_of(config)) as log:
+        told: Status = {
+            "log": {"url": config.log.url, "identity": log.identity, "end": log.end()},
+            "capture": _part(lambda: _capture(config)) if config.source else None,
+            "replay": _part(lambda: _replay(config, log)) if config.target else None,
+        }
+        last = next(iter(log.read(log.end() - 1, 1)), None) if log.end() else None
+        if last is not None:
+            told["log"] |= {"lsn": lsn_text(last.event.lsn), "commit_time": last.event.commit_time}
+        told["lag"] = _lag(log, told)
+    verified = _meta(config, VERIFIED)
+    told["verified"] = json.loads(verified) if verified else None
+    return told
+
+
+def _part(read: Callable[[], Status]) -> Status:
+    try:
+        return read()
+    except AipstreamError as error:
+        return {"error": str(error), "hint": error.hint}
+
+
+def _meta(config: Config, key: str) -> str | None:
+    if not Path(state_path(config)).exists():
+        return None
+    with closing(state_of(config)) as state:
+        return state.meta(key)
+
+
+def _capture(config: Config) -> Status:
+    source = config.need_source()
+    told: Status = {"mode": source.mode, "process": holder(lock_path(config))}
+    with closing(state_of(config)) as state:
+        told |= {
+            "source": state.meta("source"), "bootstrapped_at": state.meta(DONE), "captured_at": state.meta(CAPTURED),
+            "swept_at": state.meta(FINISHED), "objects": {kind.value: count for kind, count in state.counts().items()},
+            "parked": sum(1 for _ in state.parked()),
+        }  # fmt: skip
+    if source.mode == "wal":
+        told["slot"] = _part(lambda: _slot(source.dsn, source.slot))
+    return told
+
+
+def _slot(dsn: str, name: str) -> Status:
+    found = inspect(dsn, name)
+    if found is None:
+        return {"name": name, "exists": False}
+    return {"name": name, "exists": True, "active": found.active, "wal_status": found.wal_status, "lag": found.lag,
+            "retained": found.retained, "safe_wal_size": found.safe_wal_size,
+            "confirmed_lsn": lsn_text(found.confirmed_lsn)}
+
+
+def _replay(config: Config, log: Log) -> Status:
+    with closing(connect(config.need_target().dsn, "target", readonly=True)) as connection:
+        if not ledger.exists(connection):
+            return {"position": 0, "applied_at": None, "objects": {}, "parked": 0, "process": False}
+        with connection.cursor() as cursor:
+            cursor.execute(_CURSOR, [log.identity])
+            position, lsn, committed, applied = cursor.fetchone() or (0, 0, None, None)
+            cursor.execute(_LEDGER)
+            objects = dict(cursor.fetchall())
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE "
+                           "l.locktype = 'advisory' AND l.objid = %s AND d.datname = current_database())",
+                           [ledger.LOCK])
+            (active,) = cursor.fetchone() or (False,)
+        return {"position": position, "lsn": lsn_text(lsn), "commit_time": committed, "applied_at": applied,
+                "objects": objects, "parked": len(ledger.parked(connection)), "process": active}
+
+
+def _lag(log: Log, told: Status) -> Status:
+    """Seconds are the age of the oldest event that is not applied."""
+    lag: Status = {"events": None, "seconds": None, "bytes": None}
+    position = (told["replay"] or {}).get("position")
+    if position is not None:
+        lag["events"] = max(0, told["log"]["end"] - position)
+        lag["seconds"] = 0.0
+        if lag["events"]:
+            oldest = next(iter(log.read(position, 1)))
+            since = datetime.now(UTC) - datetime.fromisoformat(oldest.event.commit_time)
+            lag["seconds"] = round(max(0.0, since.total_seconds()), 3)
+    lag["bytes"] = ((told["capture"] or {}).get("slot") or {}).get("lag")
+    return lag
