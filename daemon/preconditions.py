@@ -27,7 +27,8 @@ from events.errors import AipstreamError
 Where = Literal["log", "source", "target", "both"]
 
 _FAMILIES: Final = ("7.6", "8", "9", "10")
-_VERSION: Final = {"7.6": "7.6", "8": "8", "9": "9", "10": "10"}
+_OLDEST: Final = 110_000
+"""The first PostgreSQL that has hashtextextended."""
 
 _RIGHTS: Final = """
     SELECT t.name, has_table_privilege(c.oid, 'SELECT'),
@@ -93,7 +94,8 @@ def _look(where: Literal["source", "target"], dsn: str, found: list[Precondition
     found += [
         Precondition(where, True, f"DSpace {repository.family}, database {repository.database} ({repository.encoding}), "
                                   f"PostgreSQL {server // 10000}.{server % 10000}"),
-        Precondition(where, server >= 110_000, f"PostgreSQL {server // 10000} (11 or newer is needed)", "Upgrade it."),
+        *([] if server >= _OLDEST else
+          [Precondition(where, False, f"PostgreSQL {server // 10000} is too old, 11 is needed", "Upgrade the server.")]),
         Precondition(where, repository.has_pgcrypto, f"extension pgcrypto {'is' if repository.has_pgcrypto else 'is not'} "
                      "there", "CREATE EXTENSION pgcrypto;", needed=False),
         *(Precondition(where, False, f"not replicated: {message}", needed=False) for message in extra),
@@ -127,21 +129,25 @@ def _free(folder: Path) -> str:
 
 def _rights(connection: Connection, family: str) -> list[tuple[str, bool, bool]]:
     with connection.cursor() as cursor:
-        cursor.execute(_RIGHTS, {"tables": sorted(content_tables(_VERSION[family]))})
+        cursor.execute(_RIGHTS, {"tables": sorted(content_tables(family))})
         return cursor.fetchall()
 
 
 def _source(source: Source, repository: Repository | None) -> Iterator[Precondition]:
     if repository is not None:
-        with closing(connect(source.dsn, "source")) as connection:
-            unreadable = [table for table, reads, _ in _rights(connection, repository.family) if not reads]
-        yield Precondition("source", not unreadable, "every content table can be read" if not unreadable else
-                           f"cannot read: {', '.join(unreadable)}",
-                           f"GRANT SELECT ON {', '.join(unreadable)} TO <account>;" if unreadable else "")
         if source.mode == "wal":
             for finding in checks.check(source.dsn, source.slot, source.slot):
                 mend = finding.mend.replace("`aipstream slot prepare`", "`aipstream init`")
                 yield Precondition("source", finding.ok, finding.what, mend)
+        else:
+            with closing(connect(source.dsn, "source")) as connection:
+                unreadable = [table for table, reads, _ in _rights(connection, repository.family) if not reads]
+                with connection.cursor() as cursor:
+                    cursor.execute(_ACCOUNT)
+                    (role, *_) = cursor.fetchone() or ("",)
+            yield Precondition("source", not unreadable, "every content table can be read" if not unreadable else
+                               f"cannot read: {', '.join(unreadable)}",
+                               f"GRANT SELECT ON {', '.join(unreadable)} TO {role};")
     for number, folder in stores_of(source).items():
         good = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
         yield Precondition("source", good, f"assetstore {number}: {folder} {'can' if good else 'cannot'} be read",
