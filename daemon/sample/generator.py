@@ -52,7 +52,7 @@ def generate(
     `values_per_item` (nine at least) counts the item's own metadata, `files_per_item` its files, of 1 to 4 KiB.
     Works on DSpace 7.6 to 10. Commits as it goes.
     """
-    random = Random(seed)  # noqa: S311 - a repeatable sample, no secret
+    random = Random(f"sample {seed}")  # noqa: S311 - a repeatable sample, no secret
     repository = Repository(connection, assetstore, random)
     world = structure.build(repository, items, rich=rich)
     repository.flush()

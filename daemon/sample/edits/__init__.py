@@ -6,6 +6,7 @@ repository, but for what the database numbers.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - the class has a lower-case name there
@@ -27,6 +28,10 @@ KINDS = (of_files, of_items, of_joins, of_metadata, of_names, of_people, of_poli
 """The modules of the edits; importing them registers what they hold in `EDITS`."""
 
 
+TRIES = 8
+"""Draws of an object before `Editor.do` gives up: some edits are impossible for one item and possible for another."""
+
+
 class Editor:
     """Makes one edit after another. The connection must be the editor's own, with autocommit off.
 
@@ -41,6 +46,12 @@ class Editor:
 
         Raises NothingToEdit if the repository has nothing that it could be done to; nothing has changed then.
         """
+        for _ in range(TRIES - 1):
+            with suppress(NothingToEdit):
+                return self._once(name)
+        return self._once(name)
+
+    def _once(self, name: str) -> str:
         desk = self._desk
         try:
             told = FUNCTIONS[name](desk)
@@ -56,7 +67,7 @@ class Editor:
         names, weights = list(EDITS), list(EDITS.values())
         while True:
             try:
-                return self.do(self._desk.random.choices(names, weights)[0])
+                return self._once(self._desk.random.choices(names, weights)[0])
             except NothingToEdit:
                 continue
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid as uuids
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -62,11 +62,14 @@ class Desk:
 
     def __init__(self, connection: Connection, assetstore: Path, seed: int) -> None:
         self.connection = connection
-        self.random = Random(seed)  # noqa: S311 - a repeatable sample, no secret
+        # An editor that comes after another one with the same seed must not draw the same UUIDs again.
+        drawn = self.value("select last_value from metadatavalue_seq")
+        self.random = Random(f"edits {seed} after {drawn}")  # noqa: S311 - a repeatable sample, no secret
         self.repository = Repository(connection, assetstore, self.random)
         self.deleted: list[tuple[str, str, str]] = []
         """Items that were deleted: UUID, handle, collection."""
-        self._now = EPOCH + timedelta(days=3650, minutes=seed % 100_000)
+        self._now: datetime = (self.value("select max(last_modified) from item") or EPOCH).astimezone(UTC)
+        connection.rollback()
 
     def now(self) -> datetime:
         """An instant later than every stamp so far."""

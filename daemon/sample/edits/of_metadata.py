@@ -18,9 +18,14 @@ def replace_title(desk: Desk) -> str:
 
 @edit(8)
 def change_value(desk: Desk) -> str:
-    """A value is changed in its row, which keeps its id."""
+    """A value (not the type of an entity, which has a vocabulary) is changed in its row, which keeps its id."""
     item = desk.pick(LIVE)
-    (key,) = desk.row("select metadata_value_id from metadatavalue where dspace_object_id = %s order by 1", item)
+    (key,) = desk.row(
+        "select metadata_value_id from metadatavalue where dspace_object_id = %s and metadata_field_id <> %s "
+        "order by 1",
+        item,
+        desk.repository.registries.field("dspace.entity.type"),
+    )
     desk.run(
         "update metadatavalue set text_value = %s, text_lang = %s where metadata_value_id = %s",
         words(desk.random, 4),
