@@ -28,7 +28,7 @@ from daemon.target.files import Assetstore, Wanted
 from daemon.target.native import match, missing_parents, write
 from events.aip.model import Aip, Kind, Uuid
 from events.blobs import Blobs
-from events.errors import AipstreamError
+from events.errors import AipstreamError, Locked, TargetUnreachable
 from events.event import Position
 from events.log import Entry, Log
 
@@ -178,7 +178,10 @@ class NativeTarget:
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.close()
             raise unreachable("target", self.dsn, error) from error
-        except psycopg2.Error as error:
+        except (TargetUnreachable, Locked):
+            self.close()
+            raise
+        except (psycopg2.Error, AipstreamError, ValueError) as error:
             self.connection.rollback()
             done, arrived = self._halves(entries, move_to, again, error)
         failpoint("replay.committed")
@@ -201,9 +204,9 @@ class NativeTarget:
         raise AssertionError
 
     def _halves(
-        self, entries: Sequence[Entry], move_to: Entry | None, again: bool, error: psycopg2.Error
+        self, entries: Sequence[Entry], move_to: Entry | None, again: bool, error: Exception
     ) -> tuple[Applied, list[Uuid]]:
-        """Find the object that PostgreSQL refuses: halve until one is left, park that one, apply the others."""
+        """Find the object that is refused: halve until one is left, park that one, apply the others."""
         if len(entries) <= 1:
             if not entries:
                 raise error
