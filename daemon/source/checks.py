@@ -17,7 +17,8 @@ _SETTINGS = """
            (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user), quote_ident(current_user),
            has_database_privilege(current_database(), 'CREATE'), quote_ident(current_database()),
            (SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size'),
-           EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %s)"""
+           EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %s),
+           current_setting('synchronous_standby_names')"""
 
 
 class Finding(NamedTuple):
@@ -68,6 +69,7 @@ def _server(connection: Connection, slot: str) -> list[Finding]:
         database,
         keep,
         there,
+        standbys,
     ) = row
     return [
         Finding(version >= 130_000, f"PostgreSQL {version // 10_000} (13 or newer is needed)", "Upgrade the server."),
@@ -100,6 +102,11 @@ def _server(connection: Connection, slot: str) -> list[Finding]:
             True,
             "the account may create a publication" if creates else "the account may not create a publication",
             f"GRANT CREATE ON DATABASE {database} TO {role};",
+        ),
+        Finding(
+            "*" not in standbys,
+            f"synchronous_standby_names = {standbys}" if standbys else "no commit waits for a standby",
+            "Name the standbys one by one: with * each commit would wait for aipstream." if "*" in standbys else "",
         ),
         Finding(
             True,

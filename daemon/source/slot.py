@@ -6,6 +6,7 @@ slot's consistent point, and everything committed after it will be streamed.
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 from typing import Any, Final, NamedTuple, NoReturn, Self
 
@@ -212,7 +213,9 @@ def look(connection: Connection, name: str) -> Slot | None:
 
 
 def usable(connection: Connection, name: str, publication: str) -> Slot:
-    """The slot, ready to be streamed from. Raises SlotLost if it is gone, invalidated or cannot be decoded any more."""
+    """The slot, ready to be streamed from. Raises SlotLost if it is gone, invalidated or cannot be decoded any more,
+    PreconditionError if the server would take the reader for a synchronous standby and wait for it with each commit.
+    """
     found = look(connection, name)
     if found is None:
         raise SlotLost(f"there is no slot {name}")
@@ -223,28 +226,46 @@ def usable(connection: Connection, name: str, publication: str) -> Slot:
             "captures what changed in between. A larger max_slot_wal_keep_size prevents it.",
         )
     with connection.cursor() as cursor:
-        cursor.execute("SELECT FROM pg_publication WHERE pubname = %s", (publication,))
-        there = cursor.fetchone()
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = %s),"
+            " current_setting('synchronous_standby_names')",
+            (publication,),
+        )
+        there, standbys = cursor.fetchone() or (False, "")
     connection.rollback()
-    if there is None:
+    if "*" in standbys:
+        raise PreconditionError(
+            f"synchronous_standby_names = {standbys}: the source's commits would wait for aipstream",
+            "Name the standbys one by one in synchronous_standby_names.",
+        )
+    if not there:
         raise SlotLost(f"the publication {publication} of the slot {name} is gone, so its changes cannot be decoded")
     return found
 
 
-def drop(dsn: str, name: str) -> bool:
-    """Drop the slot; False if there was none. Raises Locked if somebody streams from it."""
+def drop(dsn: str, name: str, *, patience: float = 5.0) -> bool:
+    """Drop the slot; False if there was none. Raises Locked if somebody still streams from it after `patience` seconds.
+
+    A reader that stopped a moment ago holds it until the server has noticed.
+    """
     connection = connect(dsn, "source", readonly=False)
+    deadline = time.monotonic() + patience
     try:
-        if look(connection, name) is None:
-            return False
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_drop_replication_slot(%s)", (name,))
-        connection.commit()
-    except psycopg2.errors.ObjectInUse as error:
-        raise Locked(f"the slot {name} is in use: {str(error).strip()}") from error
+        while look(connection, name) is not None:
+            try:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_drop_replication_slot(%s)", (name,))
+                connection.commit()
+            except psycopg2.errors.ObjectInUse as error:
+                connection.rollback()
+                if time.monotonic() > deadline:
+                    raise Locked(f"the slot {name} is in use: {str(error).strip()}") from error
+                time.sleep(0.05)
+            else:
+                return True
     except psycopg2.errors.InsufficientPrivilege as error:
         raise PreconditionError(f"{without_password(dsn)}: {str(error).strip()}") from error
     else:
-        return True
+        return False
     finally:
         connection.close()

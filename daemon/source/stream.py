@@ -4,6 +4,7 @@ Invariants:
 
 * The socket is always read. A reader that stops reading can hold up the source's checkpoints for minutes; so what the
   consumer does not take in time goes to the spool, and to its file.
+* A server that shuts down is let go, though the consumer may be behind.
 * Only what the consumer confirmed is ever reported as flushed. A position beyond the last transaction that touched
   anything is reported too, once that transaction is confirmed and none is open: an idle repository beside a busy
   database keeps no WAL back.
@@ -46,6 +47,13 @@ LINGER: Final = 10.0
 BACKOFF: Final = (0.2, 15.0)
 _MESSAGES_SINCE: Final = 140_000
 """`pgoutput` passes logical messages on from PostgreSQL 14."""
+
+_TURN: Final = 256
+"""Messages between two looks at the clock."""
+_KNOCKS: Final = 50
+"""A server that shuts down asks its readers over and over whether they have everything on disk, and waits until they
+do. A consumer that is behind must not keep it from stopping: after so many questions without anything new we see
+whether it still takes connections, and leave if it does not."""
 
 _ABANDONED: Final = -1
 
@@ -241,7 +249,7 @@ class Stream:
                     self._drain()
                 except psycopg2.Error as error:
                     self._reopen(self._cause(error))
-                except MalformedMessage as error:
+                except (MalformedMessage, SourceUnreachable) as error:
                     self._reopen(error)
         except AipstreamError as error:
             self._fail(error)
@@ -288,28 +296,34 @@ class Stream:
                 os.read(self._wake, 4096)
 
     def _drain(self) -> None:
-        """Read until told to stop. Raises psycopg2.Error when the connection ends."""
+        """Read until told to stop. Raises psycopg2.Error or SourceUnreachable when the connection ends."""
         read, feed, decode = self._cursor.read_message, self._assembly.feed, self._decoder.decode
-        reported, at, count = -1, time.monotonic(), 0
+        reported, at, count, knocks, knocked = -1, time.monotonic(), 0, 0, False
         while not self._stopping:
             message = read()
             if message is not None:
                 made = feed(decode(message.payload))
                 if made is not None:
                     self._spooled(made)
-                count += 1
-                if count % 256:
+                count, knocks = count + 1, 0
+                if count % _TURN:
                     continue
             elif not self._assembly.open:
                 # What the server sent last, even if only to say that it is there: nothing before it is outstanding.
+                knocks = 0 if self._cursor.wal_end > self._received else knocks + knocked
                 self._received = max(self._received, self._cursor.wal_end)
             now, flushed = time.monotonic(), self.confirmed
             if self._ask or now - at >= KEEPALIVE or (flushed > reported and now - at >= CONFIRM):
                 self._report(flushed, reply=self._ask)
                 self._ask, reported, at = False, flushed, now
+            if knocks >= _KNOCKS:
+                knocks = 0
+                connect(self._dsn, "source").close()
             if message is None:
                 wait = CONFIRM if flushed > reported else KEEPALIVE - (now - at)
-                if select.select([self._connection, self._wake], [], [], max(0.0, wait))[0][-1:] == [self._wake]:
+                ready = select.select([self._connection, self._wake], [], [], max(0.0, wait))[0]
+                knocked = self._connection in ready
+                if self._wake in ready:
                     os.read(self._wake, 4096)
         self._report(self.confirmed)
 

@@ -12,10 +12,10 @@ Invariants:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypeVar
 
 import psycopg2
 import psycopg2.errors
@@ -42,8 +42,12 @@ _ASK: Final = 0.25
 _PAGE: Final = 8192
 _HEADERS: Final = (24, 40)
 """Sizes of a WAL page and of its header (the longer one at the start of a segment), in bytes."""
+_AGAIN: Final = 0.2
+"""Seconds between two attempts to take up a lost connection."""
 _PREFIX: Final = "aipstream"
 _HALF: Final = 1 << 31
+
+Answer = TypeVar("Answer")
 
 
 class Batch(NamedTuple):
@@ -103,7 +107,11 @@ class WalSource:
 
         Raises SlotLost, Locked (another process streams from it), PreconditionError or SourceUnreachable.
         """
-        self._stream.start()
+        try:
+            self._stream.start()
+        except BaseException:
+            self.close()
+            raise
         self._whole = self._stream.confirmed
 
     def close(self) -> None:
@@ -200,13 +208,21 @@ class WalSource:
             chunk = self._stream.take(min(left, _LULL))
 
     def _resolved(self) -> Resolved:
-        """The gathered chunks' owners, when their transactions have become visible. A lost connection is made again."""
+        """The gathered chunks' owners, when their transactions have become visible."""
+
+        def look_up(connection: Connection) -> Resolved:
+            self._await_visible(connection, {chunk.xid for chunk in self._gathered})
+            return resolve(connection, self._gathered)
+
+        return self._asked(look_up)
+
+    def _asked(self, question: Callable[[Connection], Answer]) -> Answer:
+        """The answer to a question of one transaction. A lost connection is made again, as long as patience lasts."""
         deadline = time.monotonic() + self._patience
         while True:
             try:
                 connection = self._connected()
-                self._await_visible(connection, {chunk.xid for chunk in self._gathered})
-                resolved = resolve(connection, self._gathered)
+                answer = question(connection)
                 connection.rollback()
             except (psycopg2.OperationalError, psycopg2.InterfaceError, SourceUnreachable) as error:
                 self._sql = None
@@ -214,9 +230,9 @@ class WalSource:
                     raise (
                         error if isinstance(error, SourceUnreachable) else unreachable("source", self._dsn, error)
                     ) from error
-                time.sleep(0.2)
+                time.sleep(_AGAIN)
             else:
-                return resolved
+                return answer
 
     def _connected(self) -> Connection:
         if self._sql is None or self._sql.closed:
@@ -238,12 +254,14 @@ class WalSource:
 
     def _written(self) -> int:
         """Where the WAL ends, commits that are not flushed yet (`synchronous_commit = off`) included."""
-        connection = self._connected()
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
-            row = cursor.fetchone()
-        connection.rollback()
-        lsn = lsn_number(row[0]) if row else 0
+
+        def ask(connection: Connection) -> int:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
+                row = cursor.fetchone()
+            return lsn_number(row[0]) if row else 0
+
+        lsn = self._asked(ask)
         # Just after a page's header nothing was written on that page: the last record ended where the page begins.
         return lsn - lsn % _PAGE if lsn % _PAGE in _HEADERS else lsn
 
