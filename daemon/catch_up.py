@@ -72,7 +72,12 @@ def replay_current(
         tell = told or (lambda _done, _of: None)
         tell(0, end - begin)
         applied = replayer.replay(
-            target, target.log, after=begin, until=end, batch=config.need_target().batch, stopped=stopped,
+            target,
+            target.log,
+            after=begin,
+            until=end,
+            batch=config.need_target().batch,
+            stopped=stopped,
             progress=lambda position, _applied: tell(position - begin, end - begin),
         )
         moved = replayer.finish(target)

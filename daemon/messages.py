@@ -47,8 +47,10 @@ def configure(form: Format, level: int) -> None:
 
 
 def _hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ANN401
-    return {key: hidden(value if isinstance(value, int | float | bool | None) else _plain(value))
-            for key, value in event.items()}
+    return {
+        key: hidden(value if isinstance(value, int | float | bool | None) else _plain(value))
+        for key, value in event.items()
+    }
 
 
 def _plain(value: object) -> object:

@@ -50,13 +50,27 @@ def parked(config: Config, uuids: Sequence[Uuid] | None = None) -> list[Aside]:
     found: list[Aside] = []
     if state_path(config).exists():
         with closing(state_of(config)) as state:
-            found += [Aside("capture", one.kind.value, one.uuid, one.error, one.reason, one.since, one.attempts)
-                      for one in state.parked(uuids)]
+            found += [
+                Aside("capture", one.kind.value, one.uuid, one.error, one.reason, one.since, one.attempts)
+                for one in state.parked(uuids)
+            ]
     if config.target is not None:
         with closing(connect(config.target.dsn, "target", readonly=True)) as connection:
             if ledger.exists(connection):
-                found += [Aside("replay", one.kind.value, one.uuid, one.error, one.reason, one.since, one.attempts,
-                                one.position, one.needs) for one in ledger.parked(connection, uuids)]
+                found += [
+                    Aside(
+                        "replay",
+                        one.kind.value,
+                        one.uuid,
+                        one.error,
+                        one.reason,
+                        one.since,
+                        one.attempts,
+                        one.position,
+                        one.needs,
+                    )
+                    for one in ledger.parked(connection, uuids)
+                ]
     return found
 
 
@@ -95,8 +109,10 @@ def discard(config: Config, uuids: Sequence[Uuid]) -> int:
     captured = [one.uuid for one in found if one.side == "capture"]
     if captured:
         if (process := holder(lock_path(config))) is not None:
-            raise Locked(f"process {process} captures; what it has parked cannot be discarded meanwhile",
-                         "Stop it, discard, and start it again.")
+            raise Locked(
+                f"process {process} captures; what it has parked cannot be discarded meanwhile",
+                "Stop it, discard, and start it again.",
+            )
         with closing(state_of(config)) as state:
             state.remember(cleared=captured)
     replayed = [one.uuid for one in found if one.side == "replay"]

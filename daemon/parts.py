@@ -109,9 +109,7 @@ def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]
                 raise unreachable("source", source.dsn, error) from error
         options = Options(repository.has_security_level, False, config.people.passwords, source.drafts)
         folders = stores_of(source)
-        emitter = Emitter(
-            partial(connect, source.dsn, "source"), log, blobs, state, Assetstore(folders), options, name
-        )
+        emitter = Emitter(partial(connect, source.dsn, "source"), log, blobs, state, Assetstore(folders), options, name)
         plan = Plan(source.dsn, config.blobs.url, state_url(config), folders, (), options, name)
         try:
             yield Capturing(source, log, blobs, state, emitter, Bootstrap(emitter, plan))
@@ -128,8 +126,13 @@ def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[Na
         closing(log_of(config)) as log,
         closing(
             NativeTarget(
-                target.dsn, Path(target.assetstore), blobs_of(config), log, passwords=config.people.passwords,
-                drafts=drafts, on_drift=on_drift or target.on_drift,
+                target.dsn,
+                Path(target.assetstore),
+                blobs_of(config),
+                log,
+                passwords=config.people.passwords,
+                drafts=drafts,
+                on_drift=on_drift or target.on_drift,
             )
         ) as native,
     ):

@@ -132,14 +132,15 @@ def supervise(loop: Loop, config: Config, stop: Stop) -> None:
         began = time.monotonic()
         try:
             loop.run(stop)
-            return
         except BaseException as raised:  # noqa: BLE001 - whatever ends a loop ends the program, or is tried again
             error = named(loop.name, config, raised)
-            if stop() and isinstance(error, (*PASSING, Interrupted)):
-                return
-            if not isinstance(error, PASSING) and not (loop.was_up and isinstance(error, Locked)):
-                stop.now(error)
-                return
+        else:
+            return
+        if stop() and isinstance(error, (*PASSING, Interrupted)):
+            return
+        if not isinstance(error, PASSING) and not (loop.was_up and isinstance(error, Locked)):
+            stop.now(error)
+            return
         if time.monotonic() - began > config.run.backoff_seconds:
             pause = FIRST_PAUSE
         logger.warning(f"{loop.name}.failed", error=str(error), kind=type(error).__name__, again_in_seconds=pause)

@@ -27,7 +27,8 @@ def position_of(log: Log, text: str) -> Position:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise ConfigError(
-            f"{text!r} is no position", "Write the number of an event, an LSN (16/B374D848) or a time (2026-01-31T14:05)."
+            f"{text!r} is no position",
+            "Write the number of an event, an LSN (16/B374D848) or a time (2026-01-31T14:05).",
         ) from error
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return log.position(time=moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))

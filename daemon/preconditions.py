@@ -92,12 +92,28 @@ def _look(where: Literal["source", "target"], dsn: str, found: list[Precondition
         return None
     server = repository.server_version
     found += [
-        Precondition(where, True, f"DSpace {repository.family}, database {repository.database} ({repository.encoding}), "
-                                  f"PostgreSQL {server // 10000}.{server % 10000}"),
-        *([] if server >= _OLDEST else
-          [Precondition(where, False, f"PostgreSQL {server // 10000} is too old, 11 is needed", "Upgrade the server.")]),
-        Precondition(where, repository.has_pgcrypto, f"extension pgcrypto {'is' if repository.has_pgcrypto else 'is not'} "
-                     "there", "CREATE EXTENSION pgcrypto;", needed=False),
+        Precondition(
+            where,
+            True,
+            f"DSpace {repository.family}, database {repository.database} ({repository.encoding}), "
+            f"PostgreSQL {server // 10000}.{server % 10000}",
+        ),
+        *(
+            []
+            if server >= _OLDEST
+            else [
+                Precondition(
+                    where, False, f"PostgreSQL {server // 10000} is too old, 11 is needed", "Upgrade the server."
+                )
+            ]
+        ),
+        Precondition(
+            where,
+            repository.has_pgcrypto,
+            f"extension pgcrypto {'is' if repository.has_pgcrypto else 'is not'} there",
+            "CREATE EXTENSION pgcrypto;",
+            needed=False,
+        ),
         *(Precondition(where, False, f"not replicated: {message}", needed=False) for message in extra),
     ]
     return repository
@@ -117,8 +133,12 @@ def _storage(config: Config) -> Iterator[Precondition]:
             yield Precondition("log", True, f"{what} {url}, {_free(folder)}")
     folder = state_path(config).parent
     writable = os.access(folder, os.W_OK)
-    yield Precondition("log", writable, f"folder of the state {folder} {'is' if writable else 'is not'} writable",
-                       f"mkdir -p {folder}; chown it to the account that runs aipstream")
+    yield Precondition(
+        "log",
+        writable,
+        f"folder of the state {folder} {'is' if writable else 'is not'} writable",
+        f"mkdir -p {folder}; chown it to the account that runs aipstream",
+    )
 
 
 def _free(folder: Path) -> str:
@@ -145,13 +165,20 @@ def _source(source: Source, repository: Repository | None) -> Iterator[Precondit
                 with connection.cursor() as cursor:
                     cursor.execute(_ACCOUNT)
                     (role, *_) = cursor.fetchone() or ("",)
-            yield Precondition("source", not unreadable, "every content table can be read" if not unreadable else
-                               f"cannot read: {', '.join(unreadable)}",
-                               f"GRANT SELECT ON {', '.join(unreadable)} TO {role};")
+            yield Precondition(
+                "source",
+                not unreadable,
+                "every content table can be read" if not unreadable else f"cannot read: {', '.join(unreadable)}",
+                f"GRANT SELECT ON {', '.join(unreadable)} TO {role};",
+            )
     for number, folder in stores_of(source).items():
         good = folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
-        yield Precondition("source", good, f"assetstore {number}: {folder} {'can' if good else 'cannot'} be read",
-                           "Mount or copy the source's assetstore there, or correct [source] assetstore.")
+        yield Precondition(
+            "source",
+            good,
+            f"assetstore {number}: {folder} {'can' if good else 'cannot'} be read",
+            "Mount or copy the source's assetstore there, or correct [source] assetstore.",
+        )
 
 
 def _target(target: Target, repository: Repository | None) -> Iterator[Precondition]:
@@ -164,37 +191,68 @@ def _target(target: Target, repository: Repository | None) -> Iterator[Precondit
                 cursor.execute(_ACCOUNT)
                 role, database, creates = cursor.fetchone() or ("", "", False)
             prepared = ledger.exists(connection)
-        yield Precondition("target", not unwritable, "every content table can be written" if not unwritable else
-                           f"cannot write: {', '.join(unwritable)}",
-                           f"GRANT SELECT, INSERT, UPDATE, DELETE ON {', '.join(unwritable)} TO {role};")
-        yield Precondition("target", not fixed, "every sequence can be moved" if not fixed else
-                           f"cannot move: {', '.join(fixed)}", f"GRANT ALL ON SEQUENCE {', '.join(fixed)} TO {role};")
-        yield Precondition("target", prepared or creates, "schema aipstream is there" if prepared else
-                           f"schema aipstream {'can' if creates else 'cannot'} be made",
-                           f"GRANT CREATE ON DATABASE {database} TO {role};")
+        yield Precondition(
+            "target",
+            not unwritable,
+            "every content table can be written" if not unwritable else f"cannot write: {', '.join(unwritable)}",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON {', '.join(unwritable)} TO {role};",
+        )
+        yield Precondition(
+            "target",
+            not fixed,
+            "every sequence can be moved" if not fixed else f"cannot move: {', '.join(fixed)}",
+            f"GRANT ALL ON SEQUENCE {', '.join(fixed)} TO {role};",
+        )
+        yield Precondition(
+            "target",
+            prepared or creates,
+            "schema aipstream is there" if prepared else f"schema aipstream {'can' if creates else 'cannot'} be made",
+            f"GRANT CREATE ON DATABASE {database} TO {role};",
+        )
     folder = Path(target.assetstore)
     good = folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
-    yield Precondition("target", good, f"assetstore {folder} {'can' if good else 'cannot'} be written"
-                       + (f", {_free(folder)}" if good else ""),
-                       f"mkdir -p {folder}; let the account that runs aipstream write there, and DSpace read.")
+    yield Precondition(
+        "target",
+        good,
+        f"assetstore {folder} {'can' if good else 'cannot'} be written" + (f", {_free(folder)}" if good else ""),
+        f"mkdir -p {folder}; let the account that runs aipstream write there, and DSpace read.",
+    )
 
 
 def _pair(config: Config, source: Repository, target: Repository) -> Iterator[Precondition]:
     older = _FAMILIES.index(target.family) < _FAMILIES.index(source.family)
-    yield Precondition("both", True, f"from DSpace {source.family} to DSpace {target.family}"
-                       + (": an older one, which cannot hold everything" if older else ""))
+    yield Precondition(
+        "both",
+        True,
+        f"from DSpace {source.family} to DSpace {target.family}"
+        + (": an older one, which cannot hold everything" if older else ""),
+    )
     if source.has_security_level and not target.has_security_level:
         with closing(connect(config.need_source().dsn, "source")) as connection, connection.cursor() as cursor:
             cursor.execute(_LEVELS)
             (levels,) = cursor.fetchone() or (0,)
-        yield Precondition("both", not levels, f"{levels:,} metadata values have a security level, which DSpace "
-                           f"{target.family} cannot hold: it would be lost", "Upgrade the target to DSpace 10.",
-                           needed=False)
+        yield Precondition(
+            "both",
+            not levels,
+            f"{levels:,} metadata values have a security level, which DSpace "
+            f"{target.family} cannot hold: it would be lost",
+            "Upgrade the target to DSpace 10.",
+            needed=False,
+        )
     same = source.prefix == target.prefix
-    yield Precondition("both", same, f"handle prefix {source.prefix} on the source, {target.prefix} on the target",
-                       "Handles are kept as they are; set handle.prefix of the target to the source's, so that new "
-                       "handles continue them.", needed=False)
+    yield Precondition(
+        "both",
+        same,
+        f"handle prefix {source.prefix} on the source, {target.prefix} on the target",
+        "Handles are kept as they are; set handle.prefix of the target to the source's, so that new "
+        "handles continue them.",
+        needed=False,
+    )
     with suppress(OSError):
         if Path(config.need_source().assetstore).samefile(config.need_target().assetstore):
-            yield Precondition("both", False, "both assetstores are the same folder",
-                               "Give the target a folder of its own: [target] assetstore.")
+            yield Precondition(
+                "both",
+                False,
+                "both assetstores are the same folder",
+                "Give the target a folder of its own: [target] assetstore.",
+            )

@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
     what: str
     outcome: str
-    statements: list[str] = []
+    statements: tuple[str, ...] = ()
 
 
 def prepare(config: Config, *, dry_run: bool = False) -> list[Step]:
@@ -70,7 +70,7 @@ def _source(source: Source, *, dry_run: bool) -> Step:
         return Step(what, "nothing is needed there (mode poll reads only)")
     statements = publication.prepare(source.dsn, source.slot, dry_run=dry_run)
     what += f", publication {source.slot} and replica identities"
-    return Step(what, THERE if not statements else WOULD if dry_run else MADE, statements)
+    return Step(what, THERE if not statements else WOULD if dry_run else MADE, tuple(statements))
 
 
 def _target(target: Target, *, dry_run: bool) -> Step:

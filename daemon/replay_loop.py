@@ -90,8 +90,13 @@ class ReplayLoop:
         self._moved |= bool(applied.written or applied.deleted)
         logger.info(event, **told(applied), **more)
         for drifted in applied.drifted:
-            logger.warning("replay.drifted", kind=drifted.kind.value, uuid=drifted.uuid, handle=drifted.handle,
-                           on_drift=self.config.need_target().on_drift)
+            logger.warning(
+                "replay.drifted",
+                kind=drifted.kind.value,
+                uuid=drifted.uuid,
+                handle=drifted.handle,
+                on_drift=self.config.need_target().on_drift,
+            )
 
     def _sequences(self, target: NativeTarget) -> None:
         for change in replayer.finish(target):

@@ -11,7 +11,7 @@ from daemon.cli.session import Session, pass_session
 @click.command()
 @json_option
 @pass_session
-def check(session: Session, as_json: bool) -> None:  # noqa: FBT001
+def check(session: Session, as_json: bool) -> None:
     """Look at every precondition on both ends, and name the command that mends what is missing.
 
     Changes nothing. Exit code 2 says that something is missing that is needed.
@@ -30,5 +30,7 @@ def check(session: Session, as_json: bool) -> None:  # noqa: FBT001
     missing = sum(1 for one in found if one.needed and not one.ok)
     show(session, {"ok": not missing, "preconditions": [one._asdict() for one in found]}, *lines)
     if missing:
-        raise PreconditionError(f"{counted(missing, 'precondition does', 'preconditions do')} not hold",
-                                "The command below each of them mends it.")
+        raise PreconditionError(
+            f"{counted(missing, 'precondition does', 'preconditions do')} not hold",
+            "The command below each of them mends it.",
+        )

@@ -16,7 +16,7 @@ def config() -> None:
 @config.command(name="show")
 @json_option
 @pass_session
-def show_config(session: Session, as_json: bool) -> None:  # noqa: FBT001
+def show_config(session: Session, as_json: bool) -> None:
     """Print every key with its value and where it comes from: the file, a variable, or the default."""
     session.json = as_json
     from daemon.config import SECTIONS, origins
@@ -40,7 +40,7 @@ def show_config(session: Session, as_json: bool) -> None:  # noqa: FBT001
 @config.command()
 @json_option
 @pass_session
-def example(session: Session, as_json: bool) -> None:  # noqa: FBT001
+def example(session: Session, as_json: bool) -> None:
     """Print a file to begin with."""
     session.json = as_json
     from daemon.config import EXAMPLE
@@ -51,9 +51,12 @@ def example(session: Session, as_json: bool) -> None:  # noqa: FBT001
 @config.command()
 @json_option
 @pass_session
-def check(session: Session, as_json: bool) -> None:  # noqa: FBT001
+def check(session: Session, as_json: bool) -> None:
     """Say whether the file can be read and every key is known. Connects to nothing."""
     session.json = as_json
     sections = [name for name in ("source", "target") if getattr(session.config, name) is not None]
-    show(session, {"ok": True, "file": str(session.path), "sections": sections},
-         f"{session.path}: good, with {' and '.join(f'[{name}]' for name in sections) or 'neither source nor target'}")
+    show(
+        session,
+        {"ok": True, "file": str(session.path), "sections": sections},
+        f"{session.path}: good, with {' and '.join(f'[{name}]' for name in sections) or 'neither source nor target'}",
+    )

@@ -12,7 +12,7 @@ from daemon.cli.session import Session, pass_session
 @dry_run_option
 @json_option
 @pass_session
-def init(session: Session, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
+def init(session: Session, dry_run: bool, as_json: bool) -> None:
     """Make the log, the blob folder, the state, and what the two databases need.
 
     On a source that is followed by its WAL: the publication and the replica identities. `--dry-run` prints that SQL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -20,12 +21,15 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 @click.argument("thing", metavar="[HANDLE|UUID]", required=False)
 @click.option("--after", metavar="POSITION", help="Only events after that number, LSN or time.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many events.")
-@click.option("--payload", metavar="POSITION", type=click.IntRange(min=1),
-              help="Print the AIP document of that event instead, as it is.")
+@click.option(
+    "--payload",
+    metavar="POSITION",
+    type=click.IntRange(min=1),
+    help="Print the AIP document of that event instead, as it is.",
+)
 @json_option
 @pass_session
-def log(session: Session, thing: str | None, after: str | None, limit: int, payload: int | None,
-        as_json: bool) -> None:  # noqa: FBT001
+def log(session: Session, thing: str | None, after: str | None, limit: int, payload: int | None, as_json: bool) -> None:
     """List events: the latest ones, or all those of one object, by its handle or UUID."""
     session.json = as_json
     session.messages()
@@ -42,10 +46,15 @@ def log(session: Session, thing: str | None, after: str | None, limit: int, payl
     else:
         entries = [entry for entry in events.history(_uuid(events, thing)) if entry.position > (begin or 0)]
         entries = entries[:limit] if begin is not None else entries[-limit:]
-    show(session, {"end": events.end(), "events": [_told(entry) for entry in entries]},
-         *table(("position", "committed", "LSN", "what", "kind", "handle", "uuid", "size"),
-                [_row(entry) for entry in entries]),
-         *([] if entries else ["no events"]))
+    show(
+        session,
+        {"end": events.end(), "events": [_told(entry) for entry in entries]},
+        *table(
+            ("position", "committed", "LSN", "what", "kind", "handle", "uuid", "size"),
+            [_row(entry) for entry in entries],
+        ),
+        *([] if entries else ["no events"]),
+    )
 
 
 def _uuid(events: Log, thing: str) -> str:
@@ -70,22 +79,44 @@ def _payload(session: Session, events: Log, position: int) -> None:
     if session.json:
         show(session, {**_told(entry), "document": document.decode("utf-8", "replace")})
     else:
-        click.get_binary_stream("stdout").write(document)
+        session.printed = True
+        sys.stdout.buffer.write(document)
+        sys.stdout.buffer.flush()
 
 
 def _told(entry: Entry) -> dict[str, object]:
     from events.event import lsn_text
 
     event = entry.event
-    return {"position": entry.position, "id": event.id.hex(), "source": event.source, "lsn": lsn_text(event.lsn),
-            "commit_time": event.commit_time, "xid": event.xid, "type": event.type.value, "kind": event.kind.value,
-            "uuid": event.uuid, "handle": event.handle, "parents": list(event.parents), "digest": event.digest,
-            "blobs": list(event.blobs), "payload_bytes": len(event.payload)}
+    return {
+        "position": entry.position,
+        "id": event.id.hex(),
+        "source": event.source,
+        "lsn": lsn_text(event.lsn),
+        "commit_time": event.commit_time,
+        "xid": event.xid,
+        "type": event.type.value,
+        "kind": event.kind.value,
+        "uuid": event.uuid,
+        "handle": event.handle,
+        "parents": list(event.parents),
+        "digest": event.digest,
+        "blobs": list(event.blobs),
+        "payload_bytes": len(event.payload),
+    }
 
 
 def _row(entry: Entry) -> tuple[object, ...]:
     from events.event import lsn_text
 
     event = entry.event
-    return (entry.position, event.commit_time[:23] + "Z", lsn_text(event.lsn), event.type.value, event.kind.value,
-            event.handle, event.uuid, sized(len(event.payload)))
+    return (
+        entry.position,
+        event.commit_time[:23] + "Z",
+        lsn_text(event.lsn),
+        event.type.value,
+        event.kind.value,
+        event.handle,
+        event.uuid,
+        sized(len(event.payload)),
+    )

@@ -34,25 +34,52 @@ from daemon.cli.session import DEFAULT, VARIABLE, Session
 from daemon.redaction import hide
 from events.errors import AipstreamError, Interrupted
 
-EPILOG = "Exit codes: 0 done, 2 not usable as it is configured, 3 done but for parked objects, 4 differs; all others " \
-         "in docs/exit-codes.md."
+EPILOG = (
+    "Exit codes: 0 done, 2 not usable as it is configured, 3 done but for parked objects, 4 differs; all others "
+    "in docs/exit-codes.md."
+)
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--config", "path", type=click.Path(path_type=Path, dir_okay=False), envvar=VARIABLE, default=DEFAULT,
-              show_default=True, help=f"The configuration. [env: {VARIABLE}]")
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar=VARIABLE,
+    default=DEFAULT,
+    show_default=True,
+    help=f"The configuration. [env: {VARIABLE}]",
+)
 @click.option("--verbose", is_flag=True, help="Say more, and show the traceback of an error.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
-              help="How messages on standard error are written.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How messages on standard error are written.",
+)
 @click.version_option(package_name="aipstream", prog_name="aipstream")
 @click.pass_context
-def aipstream(context: click.Context, path: Path, verbose: bool, log_format: Any) -> None:  # noqa: ANN401, FBT001
+def aipstream(context: click.Context, path: Path, verbose: bool, log_format: Any) -> None:  # noqa: ANN401
     """Keep a second DSpace exactly like the first, with the whole way there as a log that can be replayed."""
     context.obj = Session(path, verbose, log_format)
 
 
-for verb in (init.init, check.check, snapshot.snapshot, replay.replay, run.run, verify.verify, sequences.sequences,
-             status.status, log.log, park.park, slot.slot, config.config, demo.demo):
+for verb in (
+    init.init,
+    check.check,
+    snapshot.snapshot,
+    replay.replay,
+    run.run,
+    verify.verify,
+    sequences.sequences,
+    status.status,
+    log.log,
+    park.park,
+    slot.slot,
+    config.config,
+    demo.demo,
+):
     aipstream.add_command(verb)
 
 

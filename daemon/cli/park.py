@@ -11,7 +11,7 @@ from daemon.cli.session import Session, pass_session
 @click.group(invoke_without_command=True)
 @json_option
 @click.pass_context
-def park(context: click.Context, as_json: bool) -> None:  # noqa: FBT001
+def park(context: click.Context, as_json: bool) -> None:
     """List what is parked on either side, try it again, or forget it.
 
     An object is parked when it alone cannot be captured (a file is missing, say) or applied (its parent is not there);
@@ -24,24 +24,34 @@ def park(context: click.Context, as_json: bool) -> None:  # noqa: FBT001
 @park.command(name="list")
 @json_option
 @pass_session
-def list_parked(session: Session, as_json: bool) -> None:  # noqa: FBT001
+def list_parked(session: Session, as_json: bool) -> None:
     """List everything that is parked."""
     session.json = as_json
     session.messages()
     from daemon.parking import parked
 
     found = parked(session.config)
-    show(session, {"parked": [one._asdict() for one in found]},
-         *(table(("side", "kind", "uuid", "since", "tries", "error", "reason"),
-                 [(one.side, one.kind, one.uuid, one.since[:19] + "Z", one.attempts, one.error, one.reason)
-                  for one in found]) or ["nothing is parked"]))
+    show(
+        session,
+        {"parked": [one._asdict() for one in found]},
+        *(
+            table(
+                ("side", "kind", "uuid", "since", "tries", "error", "reason"),
+                [
+                    (one.side, one.kind, one.uuid, one.since[:19] + "Z", one.attempts, one.error, one.reason)
+                    for one in found
+                ],
+            )
+            or ["nothing is parked"]
+        ),
+    )
 
 
 @park.command(name="show")
 @click.argument("uuid")
 @json_option
 @pass_session
-def show_parked(session: Session, uuid: str, as_json: bool) -> None:  # noqa: FBT001
+def show_parked(session: Session, uuid: str, as_json: bool) -> None:
     """Tell all that is known of one parked object."""
     session.json = as_json
     session.messages()
@@ -63,8 +73,7 @@ def show_parked(session: Session, uuid: str, as_json: bool) -> None:  # noqa: FB
 @dry_run_option
 @json_option
 @pass_session
-def retry(session: Session, uuids: tuple[str, ...], everything: bool, dry_run: bool,
-          as_json: bool) -> None:  # noqa: FBT001
+def retry(session: Session, uuids: tuple[str, ...], everything: bool, dry_run: bool, as_json: bool) -> None:
     """Try parked objects again. A running daemon is asked to, and does so within seconds."""
     session.json = as_json
     session.messages()
@@ -76,13 +85,19 @@ def retry(session: Session, uuids: tuple[str, ...], everything: bool, dry_run: b
     some = None if everything else [uuid.lower() for uuid in uuids]
     if dry_run:
         found = parking.parked(session.config, some)
-        show(session, {"dry_run": True, "parked": [one._asdict() for one in found]},
-             f"would try {counted(len(found), 'object')} again")
+        show(
+            session,
+            {"dry_run": True, "parked": [one._asdict() for one in found]},
+            f"would try {counted(len(found), 'object')} again",
+        )
         return
     retried = parking.retry(session.config, some)
-    show(session, {**retried._asdict(), "dry_run": False},
-         f"{counted(retried.released, 'object')} went through, {retried.parked:,} still parked",
-         *(f"the running {side} was asked to try again" for side in retried.asked))
+    show(
+        session,
+        {**retried._asdict(), "dry_run": False},
+        f"{counted(retried.released, 'object')} went through, {retried.parked:,} still parked",
+        *(f"the running {side} was asked to try again" for side in retried.asked),
+    )
     if retried.parked and not retried.asked:
         raise ObjectsParked(f"parked: {counted(retried.parked, 'object')}")
 
@@ -92,7 +107,7 @@ def retry(session: Session, uuids: tuple[str, ...], everything: bool, dry_run: b
 @dry_run_option
 @json_option
 @pass_session
-def discard(session: Session, uuids: tuple[str, ...], dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
+def discard(session: Session, uuids: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Forget that objects are parked. On the target they stay as they are until they change again."""
     session.json = as_json
     session.messages()
@@ -100,5 +115,8 @@ def discard(session: Session, uuids: tuple[str, ...], dry_run: bool, as_json: bo
 
     wanted = [uuid.lower() for uuid in uuids]
     count = len(parking.parked(session.config, wanted)) if dry_run else parking.discard(session.config, wanted)
-    show(session, {"dry_run": dry_run, "discarded": count},
-         f"{'would discard' if dry_run else 'discarded'} {counted(count, 'object')}")
+    show(
+        session,
+        {"dry_run": dry_run, "discarded": count},
+        f"{'would discard' if dry_run else 'discarded'} {counted(count, 'object')}",
+    )

@@ -15,16 +15,30 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--from", "begin", metavar="POSITION", help="Begin after that position instead of the target's own. "
-              "An earlier one is safe: what is applied already is left alone.")
+@click.option(
+    "--from",
+    "begin",
+    metavar="POSITION",
+    help="Begin after that position instead of the target's own. "
+    "An earlier one is safe: what is applied already is left alone.",
+)
 @click.option("--until", "end", metavar="POSITION", help="Stop there instead of at the end of the log.")
-@click.option("--on-drift", type=click.Choice(["overwrite", "skip", "park"]),
-              help="What to do with objects that were edited on the target. [default: that of the configuration]")
+@click.option(
+    "--on-drift",
+    type=click.Choice(["overwrite", "skip", "park"]),
+    help="What to do with objects that were edited on the target. [default: that of the configuration]",
+)
 @dry_run_option
 @json_option
 @pass_session
-def replay(session: Session, begin: str | None, end: str | None, on_drift: Any, dry_run: bool,  # noqa: ANN401
-           as_json: bool) -> None:  # noqa: FBT001
+def replay(
+    session: Session,
+    begin: str | None,
+    end: str | None,
+    on_drift: Any,  # noqa: ANN401
+    dry_run: bool,
+    as_json: bool,
+) -> None:
     """Apply the log to the target, then move its sequences forward.
 
     POSITION is the number of an event, an LSN of the source (16/B374D848), or a time in UTC (2026-01-31T14:05:00),
@@ -58,17 +72,26 @@ def replay(session: Session, begin: str | None, end: str | None, on_drift: Any, 
     stop = Stop()
     with stop.on_signals(), Progress("replaying", "events") as progress:
         applied, moved, position, parked = replay_current(
-            config, after=after, until=until, on_drift=on_drift, stopped=stop,
+            config,
+            after=after,
+            until=until,
+            on_drift=on_drift,
+            stopped=stop,
             told=lambda done, total: progress.to(done, total),
         )
     show(
         session,
-        {"applied": told(applied), "sequences": {each.sequence: each.next_after for each in moved},
-         "position": position, "parked": parked,
-         "drifted": [each._asdict() for each in applied.drifted], "differing": applied.differing,
-         "losses": [{"uuid": uuid, "what": what} for uuid, what in applied.losses]},
-        "replayed: " + (", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in told(applied).items())
-                        or "nothing new"),
+        {
+            "applied": told(applied),
+            "sequences": {each.sequence: each.next_after for each in moved},
+            "position": position,
+            "parked": parked,
+            "drifted": [each._asdict() for each in applied.drifted],
+            "differing": applied.differing,
+            "losses": [{"uuid": uuid, "what": what} for uuid, what in applied.losses],
+        },
+        "replayed: "
+        + (", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in told(applied).items()) or "nothing new"),
         *(f"edited on the target: {each.kind.value} {each.handle or each.uuid}" for each in applied.drifted),
         *(f"not carried: {uuid}: {what}" for uuid, what in applied.losses),
         *(f"written, but reads back otherwise: {uuid}" for uuid in applied.differing),
@@ -86,8 +109,15 @@ def _would(session: Session, log: Log, after: Position, until: Position, own: Po
         counts[name] = counts.get(name, 0) + 1
     log.close()
     rows = [(kind, what, f"{count:,}") for (kind, what), count in sorted(counts.items())]
-    show(session, {"dry_run": True, "from": after, "until": until, "position": own,
-                   "events": [{"kind": kind, "type": what, "events": count}
-                              for (kind, what), count in sorted(counts.items())]},
-         f"would replay positions {after + 1:,} to {until:,}" if until > after else "nothing to replay",
-         *table(("kind", "type", "events"), rows))
+    show(
+        session,
+        {
+            "dry_run": True,
+            "from": after,
+            "until": until,
+            "position": own,
+            "events": [{"kind": kind, "type": what, "events": count} for (kind, what), count in sorted(counts.items())],
+        },
+        f"would replay positions {after + 1:,} to {until:,}" if until > after else "nothing to replay",
+        *table(("kind", "type", "events"), rows),
+    )

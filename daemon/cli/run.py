@@ -9,11 +9,14 @@ from daemon.cli.session import Session, pass_session
 
 
 @click.command()
-@click.option("--until-current", is_flag=True,
-              help="Capture all that is committed now, replay it, bring the sequences up to date, and end.")
+@click.option(
+    "--until-current",
+    is_flag=True,
+    help="Capture all that is committed now, replay it, bring the sequences up to date, and end.",
+)
 @json_option
 @pass_session
-def run(session: Session, until_current: bool, as_json: bool) -> None:  # noqa: FBT001
+def run(session: Session, until_current: bool, as_json: bool) -> None:
     """Capture and replay until stopped.
 
     SIGTERM or Ctrl-C ends it after the batches that are under way; it can be killed at any time and started again.
@@ -52,14 +55,21 @@ def _until_current(session: Session) -> None:
     parked = {"capture": caught.parked_on_capture, "replay": caught.parked_on_replay}
     lines = []
     if caught.captured:
-        lines.append(f"captured: {caught.captured.put:,} put, {caught.captured.deleted:,} deleted, "
-                     f"{counted(caught.captured.blobs, 'new content')}")
+        lines.append(
+            f"captured: {caught.captured.put:,} put, {caught.captured.deleted:,} deleted, "
+            f"{counted(caught.captured.blobs, 'new content')}"
+        )
     if applied is not None:
-        lines.append("replayed: " + (", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in applied.items())
-                                     or "nothing new"))
+        lines.append(
+            "replayed: "
+            + (", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in applied.items()) or "nothing new")
+        )
         lines.append(f"sequences: {counted(len(moved), 'one', 'of them')} moved" if moved else "sequences: all ahead")
         lines.append(f"the target is at position {caught.position:,}")
-    show(session, {"captured": captured, "applied": applied, "sequences": moved, "position": caught.position,
-                   "parked": parked}, *lines)
+    show(
+        session,
+        {"captured": captured, "applied": applied, "sequences": moved, "position": caught.position, "parked": parked},
+        *lines,
+    )
     if any(parked.values()):
         raise ObjectsParked(f"parked: {parked['capture']:,} on the source's side, {parked['replay']:,} on the target's")

@@ -12,7 +12,7 @@ from daemon.cli.session import Session, pass_session
 @dry_run_option
 @json_option
 @pass_session
-def sequences(session: Session, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
+def sequences(session: Session, dry_run: bool, as_json: bool) -> None:
     """Move the target's sequences forward, never back, so that DSpace draws no number that is taken.
 
     `run` and `replay` do this themselves.
@@ -33,8 +33,14 @@ def sequences(session: Session, dry_run: bool, as_json: bool) -> None:  # noqa: 
     rows = [(each.sequence, each.next_before, each.next_after) for each in changes]
     show(
         session,
-        {"dry_run": dry_run, "sequences": [{"sequence": name, "next_before": before, "next_after": after}
-                                           for name, before, after in rows]},
-        *(table(("sequence", "next was", "next would be" if dry_run else "next is"), rows)
-          or ["every sequence is ahead of its column"]),
+        {
+            "dry_run": dry_run,
+            "sequences": [
+                {"sequence": name, "next_before": before, "next_after": after} for name, before, after in rows
+            ],
+        },
+        *(
+            table(("sequence", "next was", "next would be" if dry_run else "next is"), rows)
+            or ["every sequence is ahead of its column"]
+        ),
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 VARIABLE = "AIPSTREAM_CONFIG"
 DEFAULT = "aipstream.toml"
 
+
 @dataclass
 class Session:
     """One invocation. `json` is set by the verb, so that an error is told in the same form; `printed`: a result was."""

@@ -16,7 +16,7 @@ def slot() -> None:
 @slot.command(name="show")
 @json_option
 @pass_session
-def show_slot(session: Session, as_json: bool) -> None:  # noqa: FBT001
+def show_slot(session: Session, as_json: bool) -> None:
     """Say where the slot is, and how much WAL it keeps on the source."""
     session.json = as_json
     source = session.config.need_source()
@@ -28,10 +28,16 @@ def show_slot(session: Session, as_json: bool) -> None:  # noqa: FBT001
     if found is None:
         show(session, {"name": source.slot, "exists": False}, f"there is no slot {source.slot}")
         return
-    told = {**found._asdict(), "exists": True, "lost": found.lost,
-            "restart_lsn": lsn_text(found.restart_lsn), "confirmed_lsn": lsn_text(found.confirmed_lsn)}
+    told = {
+        **found._asdict(),
+        "exists": True,
+        "lost": found.lost,
+        "restart_lsn": lsn_text(found.restart_lsn),
+        "confirmed_lsn": lsn_text(found.confirmed_lsn),
+    }
     show(
-        session, told,
+        session,
+        told,
         f"slot {found.name}: {'read by process ' + str(found.active_pid) if found.active else 'nobody reads it'}",
         f"WAL status: {found.wal_status}",
         f"confirmed: {lsn_text(found.confirmed_lsn)}, {sized(found.lag)} behind",
@@ -46,7 +52,7 @@ def show_slot(session: Session, as_json: bool) -> None:  # noqa: FBT001
 @dry_run_option
 @json_option
 @pass_session
-def drop(session: Session, publication: bool, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
+def drop(session: Session, publication: bool, dry_run: bool, as_json: bool) -> None:
     """Drop the slot. The source keeps no WAL for us any more; only a new `snapshot` can go on from there."""
     session.json = as_json
     source = session.config.need_source()
@@ -58,5 +64,15 @@ def drop(session: Session, publication: bool, dry_run: bool, as_json: bool) -> N
     dropped = there if dry_run else slots.drop(source.dsn, source.slot)
     statements = [] if dry_run or not publication else publications.unprepare(source.dsn, source.slot)
     outcome = ("would be dropped" if dry_run else "dropped") if dropped else "was not there"
-    show(session, {"name": source.slot, "dropped": dropped and not dry_run, "existed": there, "dry_run": dry_run,
-                   "statements": statements}, f"slot {source.slot}: {outcome}", *statements)
+    show(
+        session,
+        {
+            "name": source.slot,
+            "dropped": dropped and not dry_run,
+            "existed": there,
+            "dry_run": dry_run,
+            "statements": statements,
+        },
+        f"slot {source.slot}: {outcome}",
+        *statements,
+    )

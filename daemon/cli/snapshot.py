@@ -12,7 +12,7 @@ from daemon.cli.session import Session, pass_session
 @dry_run_option
 @json_option
 @pass_session
-def snapshot(session: Session, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
+def snapshot(session: Session, dry_run: bool, as_json: bool) -> None:
     """Capture the whole source at one moment, and make the slot if there is none.
 
     What is as the log has it already is left out, so it can be killed and run again, and run on a log in use. It is
@@ -48,8 +48,8 @@ def snapshot(session: Session, dry_run: bool, as_json: bool) -> None:  # noqa: F
         *([f"slot {begun.slot}: made"] if begun.slot else []),
         f"captured: {emitted.put:,} put, {emitted.deleted:,} deleted, {emitted.unchanged:,} unchanged, "
         f"{counted(emitted.blobs, 'new content')} of {sized(emitted.blob_bytes)}",
-        f"the log ends at position {end:,} and holds " + ", ".join(counted(count, kind, _plural(kind))
-                                                                   for kind, count in known.items()),
+        f"the log ends at position {end:,} and holds "
+        + ", ".join(counted(count, kind, _plural(kind)) for kind, count in known.items()),
     )
     if waiting:
         raise ObjectsParked(f"parked: {counted(waiting, 'object')} could not be captured")
@@ -77,6 +77,9 @@ def _would(session: Session) -> None:
                 cursor.execute(query(kind, "SELECT count(*) FROM scope s", options, some=False))
                 counts[kind.value] = (cursor.fetchone() or (0,))[0]
     makes = source.mode == "wal" and slot.inspect(source.dsn, source.slot) is None
-    show(session, {"dry_run": True, "objects": counts, "slot_would_be_made": makes},
-         *([f"slot {source.slot}: would be made"] if makes else []),
-         "would read " + ", ".join(counted(count, kind, _plural(kind)) for kind, count in counts.items()))
+    show(
+        session,
+        {"dry_run": True, "objects": counts, "slot_would_be_made": makes},
+        *([f"slot {source.slot}: would be made"] if makes else []),
+        "would read " + ", ".join(counted(count, kind, _plural(kind)) for kind, count in counts.items()),
+    )

@@ -13,7 +13,7 @@ from daemon.cli.session import Session, pass_session
 @click.command()
 @json_option
 @pass_session
-def status(session: Session, as_json: bool) -> None:  # noqa: FBT001
+def status(session: Session, as_json: bool) -> None:
     """Tell positions, lag, what is parked, the slot, and the last verification."""
     session.json = as_json
     session.messages()
@@ -33,8 +33,10 @@ def _lines(told: dict[str, Any]) -> list[str]:
     if replay is not None:
         lines.append("replay   " + (_failed(replay) or _replay(replay)))
     if lag["events"] is not None:
-        lines.append(f"lag      {lag['events']:,} events, {lag['seconds']:,.1f} s"
-                     + (f", {sized(lag['bytes'])} of WAL" if lag["bytes"] is not None else ""))
+        lines.append(
+            f"lag      {lag['events']:,} events, {lag['seconds']:,.1f} s"
+            + (f", {sized(lag['bytes'])} of WAL" if lag["bytes"] is not None else "")
+        )
     lines.append("verified " + _verified(told["verified"]))
     return lines
 
@@ -46,21 +48,26 @@ def _failed(part: dict[str, Any]) -> str:
 def _capture(part: dict[str, Any]) -> str:
     running = f"running (process {part['process']})" if part["process"] else "not running"
     begun = "" if part["bootstrapped_at"] else ", not everything captured yet"
-    return (f"{part['mode']}, {running}{begun}, last up to date {part['captured_at'] or 'never'}, "
-            f"{part['parked']:,} parked")
+    return (
+        f"{part['mode']}, {running}{begun}, last up to date {part['captured_at'] or 'never'}, {part['parked']:,} parked"
+    )
 
 
 def _slot(part: dict[str, Any]) -> str:
     if not part["exists"]:
         return f"{part['name']}: there is none"
-    return (f"{part['name']}: {part['wal_status']}, {'read' if part['active'] else 'not read'}, "
-            f"{sized(part['lag'])} behind, keeps {sized(part['retained'])}")
+    return (
+        f"{part['name']}: {part['wal_status']}, {'read' if part['active'] else 'not read'}, "
+        f"{sized(part['lag'])} behind, keeps {sized(part['retained'])}"
+    )
 
 
 def _replay(part: dict[str, Any]) -> str:
     running = "running" if part["process"] else "not running"
-    return f"{running}, at position {part['position']:,}, last applied {part['applied_at'] or 'never'}, " \
-           f"{part['parked']:,} parked"
+    return (
+        f"{running}, at position {part['position']:,}, last applied {part['applied_at'] or 'never'}, "
+        f"{part['parked']:,} parked"
+    )
 
 
 def _verified(last: dict[str, Any] | None) -> str:

@@ -16,13 +16,24 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--details", is_flag=True, help="Look into each difference, and say which parts of the object differ.")
-@click.option("--wait", "patience", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS",
-              help="Compare what differs again for so long: a replica that is running may have to catch up.")
-@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True,
-              help="How many differences are listed; the others are counted.")
+@click.option(
+    "--wait",
+    "patience",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="Compare what differs again for so long: a replica that is running may have to catch up.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="How many differences are listed; the others are counted.",
+)
 @json_option
 @pass_session
-def verify(session: Session, details: bool, patience: float, limit: int, as_json: bool) -> None:  # noqa: FBT001
+def verify(session: Session, details: bool, patience: float, limit: int, as_json: bool) -> None:
     """Compare source and target, object by object, by digests that each database computes over its own rows.
 
     Exit code 0: equal. Exit code 4: not equal, with the list. Nothing is believed of log or ledger.
@@ -38,8 +49,15 @@ def verify(session: Session, details: bool, patience: float, limit: int, as_json
     source, target = config.need_source(), config.need_target()
     people, drafts = config.people.passwords, source.drafts
     with Progress("comparing", "objects") as progress:
-        report = proof.verify(source.dsn, target.dsn, passwords=people, drafts=drafts, limit=limit, details=details,
-                              progress=lambda kind, count: progress.to(count, note=kind.value))
+        report = proof.verify(
+            source.dsn,
+            target.dsn,
+            passwords=people,
+            drafts=drafts,
+            limit=limit,
+            details=details,
+            progress=lambda kind, count: progress.to(count, note=kind.value),
+        )
     deadline = time.monotonic() + patience
     while report.differences and not report.more and time.monotonic() < deadline:
         time.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
@@ -55,18 +73,28 @@ def verify(session: Session, details: bool, patience: float, limit: int, as_json
 
 
 def _told(report: Report) -> dict[str, object]:
-    return {"equal": report.equal, "lsn": report.lsn, "compared": report.compared, "more": report.more,
-            "local": report.local, "seconds": round(report.seconds, 3),
-            "differences": [{**each._asdict(), "kind": each.kind.value} for each in report.differences]}
+    return {
+        "equal": report.equal,
+        "lsn": report.lsn,
+        "compared": report.compared,
+        "more": report.more,
+        "local": report.local,
+        "seconds": round(report.seconds, 3),
+        "differences": [{**each._asdict(), "kind": each.kind.value} for each in report.differences],
+    }
 
 
 def _lines(report: Report) -> list[str]:
     counts = ", ".join(f"{count:,} {kind}" for kind, count in report.compared.items() if count)
-    lines = [f"equal at LSN {report.lsn}: {counts}; {report.seconds:.1f} s"] if report.equal else [
-        *table(("kind", "handle", "uuid", "how", "parts"), [_row(each) for each in report.differences]),
-        *([f"and {report.more:,} more"] if report.more else []),
-        f"compared at LSN {report.lsn}: {counts}; {report.seconds:.1f} s",
-    ]
+    lines = (
+        [f"equal at LSN {report.lsn}: {counts}; {report.seconds:.1f} s"]
+        if report.equal
+        else [
+            *table(("kind", "handle", "uuid", "how", "parts"), [_row(each) for each in report.differences]),
+            *([f"and {report.more:,} more"] if report.more else []),
+            f"compared at LSN {report.lsn}: {counts}; {report.seconds:.1f} s",
+        ]
+    )
     if report.local:
         own = ", ".join(f"{count:,} {kind}" for kind, count in report.local.items())
         lines.append(f"the target's own, not compared: {own}")
