@@ -26,7 +26,7 @@ from daemon.target.native.containers import write_containers
 from daemon.target.native.deletes import write_deletes
 from daemon.target.native.dropped import NO_LONGER_LISTED, PARTS_OF_DROPPED_ITEMS, Dropper
 from daemon.target.native.gather import Gatherer
-from daemon.target.native.items import OBJECTS, write_bitstreams, write_items
+from daemon.target.native.items import OBJECTS, rare_rows, write_bitstreams, write_items
 from daemon.target.native.matching import match, missing_parents
 from daemon.target.native.people import write_people
 from daemon.target.native.registries import write_registries, write_tombstones
@@ -92,15 +92,18 @@ def _write_puts(cursor: Cursor, writer: Writer, stage: Stage, puts: Sequence[Aip
         changed = write_people(writer, stage, options)
         write_bitstreams(writer, stage)
         write_containers(writer, stage)
-        write_items(writer, stage)
+        rare = rare_rows(writer)
+        write_items(writer, stage, rare)
         if dropper:
             dropper.items()
             dropper.parts()
-        losses = losses + write_common(writer, options)
+        losses = losses + write_common(writer, stage, options, rare)
         if stage.has("put_item"):
-            write_submissions(writer, stage)
-            write_versions(writer, stage, options)
-            write_relations(writer, options)
+            write_submissions(writer, stage, rare)
+            if any(aip.versions for aip in objects) or "versionitem" in rare:
+                write_versions(writer, stage, options)
+            if stage.has("put_relation") or "relationship" in rare:
+                write_relations(writer, options)
     write_tombstones(writer, stage)
     return Written(names.missing, changed, losses)
 

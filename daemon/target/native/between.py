@@ -14,21 +14,21 @@ from typing import Final
 
 from daemon.dspace.facets import Options, expand
 from daemon.target.native.resolve import Resolver
-from daemon.target.native.sets import NO_NUMBER, NO_UUID, PLAIN, Writer, multiset
+from daemon.target.native.sets import NO_NUMBER, NO_UUID, PLAIN, Writer, among, multiset
 from daemon.target.native.stage import Stage
 from events.aip.model import Aip, Kind, Uuid
 
 # --- relationships -------------------------------------------------------------------------------------------------
 
-_RELATIONS: Final = """
+_RELATIONS: Final = f"""
 WITH held AS MATERIALIZED (
   SELECT r.* FROM relationship r
-  WHERE r.id IN (SELECT x.id FROM put_item s JOIN relationship x ON x.left_id = s.uuid
-                 UNION SELECT x.id FROM put_item s JOIN relationship x ON x.right_id = s.uuid)
+  WHERE ({among("r.left_id", "put_item")} OR {among("r.right_id", "put_item")})
     AND EXISTS (SELECT FROM item x WHERE x.uuid = r.left_id AND $live(x))
     AND EXISTS (SELECT FROM item x WHERE x.uuid = r.right_id AND $live(x))),
 differs AS MATERIALIZED (
-  SELECT w.*, r.id AS id FROM put_relation w LEFT JOIN relationship r USING (left_id, type_id, right_id)
+  SELECT w.*, r.id AS id FROM put_relation w LEFT JOIN (
+    SELECT * FROM relationship h WHERE {among("h.left_id", "put_relation", "left_id")}) r USING (left_id, type_id, right_id)
   WHERE r.id IS NULL OR (r.left_place, r.right_place, r.leftward_value, r.rightward_value, r.latest_version_status)
     IS DISTINCT FROM (w.left_place, w.right_place, w.leftward_value, w.rightward_value, w.latest_version_status)),
 gone AS (
@@ -71,12 +71,13 @@ def write_relations(writer: Writer, options: Options) -> None:
 
 # --- version histories ---------------------------------------------------------------------------------------------
 
-_FIND: Final = """
+_FIND: Final = f"""
 INSERT INTO put_history (number, id, made)
 SELECT number, id, false FROM (
   SELECT DISTINCT ON (v.versionhistory_id) w.history AS number, v.versionhistory_id AS id
   FROM put_version w JOIN versionitem v ON v.item_id = w.item_id
-  WHERE v.versionhistory_id IS NOT NULL AND w.history >= 0 ORDER BY v.versionhistory_id, w.history) f"""
+  WHERE {among("v.item_id", "put_version", "item_id")} AND v.versionhistory_id IS NOT NULL AND w.history >= 0
+  ORDER BY v.versionhistory_id, w.history) f"""
 """Each history of the target that has a member of a staged one belongs to one staged history (a split leaves it with
 the first), and a staged history may have found several (a merge)."""
 
@@ -88,9 +89,9 @@ WHERE NOT EXISTS (SELECT FROM put_history h WHERE h.number = n.history)"""
 
 _MAKE: Final = "INSERT INTO versionhistory (versionhistory_id) SELECT id FROM put_history WHERE made"
 
-_LEAVE: Final = """
+_LEAVE: Final = f"""
 DELETE FROM versionitem v USING put_version w
-WHERE v.item_id = w.item_id AND NOT EXISTS (
+WHERE v.item_id = w.item_id AND {among("v.item_id", "put_version", "item_id")} AND NOT EXISTS (
   SELECT FROM put_history h WHERE h.number = w.history AND h.id = v.versionhistory_id
     AND h.id = (SELECT min(o.id) FROM put_history o WHERE o.number = w.history))"""
 """A member leaves every history but the one that its staged rows go into; history -1 is that of items without one."""

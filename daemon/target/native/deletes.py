@@ -21,7 +21,7 @@ from daemon.target.native.dropped import (
 )
 from daemon.target.native.people import rebuild_cache
 from daemon.target.native.resolve import aliases
-from daemon.target.native.sets import Writer
+from daemon.target.native.sets import Writer, among
 from daemon.target.native.stage import Stage
 from events.aip.model import Kind, Uuid
 
@@ -50,30 +50,31 @@ DELETE FROM aipstream.alias a USING {drop} d WHERE a.target = d.uuid"""
 
 # --- versions of deleted items -----------------------------------------------------------------------------------------
 
-_REARCHIVE: Final = """
+_AFFECTED: Final = f"SELECT o.versionhistory_id FROM versionitem o WHERE {among('o.item_id', 'drop_item')}"
+
+_REARCHIVE: Final = f"""
 UPDATE item i SET in_archive = true FROM (
   SELECT DISTINCT ON (v.versionhistory_id) v.item_id, v.version_number, v.versionhistory_id FROM versionitem v
   WHERE v.item_id IS NOT NULL AND NOT EXISTS (SELECT FROM drop_item d WHERE d.uuid = v.item_id)
     AND NOT EXISTS (SELECT FROM workspaceitem w WHERE w.item_id = v.item_id)
     AND NOT EXISTS (SELECT FROM cwf_workflowitem w WHERE w.item_id = v.item_id)
-    AND v.versionhistory_id IN (SELECT o.versionhistory_id FROM versionitem o JOIN drop_item d ON d.uuid = o.item_id)
+    AND v.versionhistory_id IN ({_AFFECTED})
   ORDER BY v.versionhistory_id, v.version_number DESC) p
 WHERE i.uuid = p.item_id AND NOT i.in_archive AND NOT i.withdrawn AND EXISTS (
   SELECT FROM versionitem o JOIN drop_item d ON d.uuid = o.item_id
   WHERE o.versionhistory_id = p.versionhistory_id AND o.version_number > p.version_number)"""
 """Deleting the newest version makes the one before it the current one again."""
 
-_LAST_MEMBERS: Final = """
-DELETE FROM versionitem v WHERE v.versionhistory_id IN (
-    SELECT o.versionhistory_id FROM versionitem o JOIN drop_item d ON d.uuid = o.item_id)
+_LAST_MEMBERS: Final = f"""
+DELETE FROM versionitem v WHERE v.versionhistory_id IN ({_AFFECTED})
   AND NOT EXISTS (
     SELECT FROM versionitem k WHERE k.versionhistory_id = v.versionhistory_id AND k.item_id IS NOT NULL
       AND NOT EXISTS (SELECT FROM drop_item d WHERE d.uuid = k.item_id))"""
 """A history that loses its last item goes whole, stubs included."""
 
-_STUBS: Final = """
+_STUBS: Final = f"""
 UPDATE versionitem v SET item_id = NULL, version_summary = NULL, version_date = NULL, eperson_id = NULL
-FROM drop_item d WHERE v.item_id = d.uuid"""
+WHERE {among("v.item_id", "drop_item")}"""
 
 # --- tombstones ------------------------------------------------------------------------------------------------------------
 

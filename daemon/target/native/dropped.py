@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from daemon.target.native.sets import Writer
+from daemon.target.native.sets import Writer, among
 
 
 class Link(NamedTuple):
@@ -64,7 +64,7 @@ CONTAINER_LINKS: Final = (
 """An item that is still owned by a collection that goes has an event of its own: it moves, or goes too."""
 
 _WORKFLOW_OF: Final = """
-DELETE FROM {table} t USING cwf_workflowitem f, {drop} d WHERE t.workflowitem_id = f.workflowitem_id AND f.item_id = d.uuid"""
+DELETE FROM {table} t WHERE t.workflowitem_id IN (SELECT f.workflowitem_id FROM cwf_workflowitem f WHERE {among})"""
 
 _TASKS: Final = ("cwf_workflowitemrole", "cwf_claimtask", "cwf_pooltask", "cwf_in_progress_user")
 
@@ -73,50 +73,50 @@ SELECT table_name, column_name FROM information_schema.columns WHERE table_schem
 
 # --- identifiers of what goes ------------------------------------------------------------------------------------------
 
-_HANDLES: Final = "UPDATE handle h SET resource_id = NULL FROM {drop} d WHERE h.resource_id = d.uuid"
-_DOIS: Final = f"UPDATE doi o SET dspace_object = NULL, status = {_TO_DELETE} FROM {{drop}} d WHERE o.dspace_object = d.uuid"
-_SUBSCRIPTIONS: Final = "DELETE FROM subscription u USING {drop} d WHERE u.dspace_object_id = d.uuid"
-_OBJECT: Final = "DELETE FROM dspaceobject o USING {drop} d WHERE o.uuid = d.uuid"
-"""Takes metadata and policies along, by the foreign keys."""
+_HANDLES: Final = "UPDATE handle t SET resource_id = NULL WHERE {among}"
+_DOIS: Final = f"UPDATE doi t SET dspace_object = NULL, status = {_TO_DELETE} WHERE {{among}}"
+_DELETE: Final = "DELETE FROM {table} t WHERE {among}"
+"""Of `dspaceobject` this takes metadata and policies along, by the foreign keys."""
 
 # --- bundles and bitstreams --------------------------------------------------------------------------------------------
 
-_STRAY_BUNDLES: Final = "DELETE FROM drop_bundle d USING item2bundle i WHERE i.bundle_id = d.uuid"
+_STRAY_BUNDLES: Final = f"""
+DELETE FROM drop_bundle WHERE uuid IN (SELECT t.bundle_id FROM item2bundle t WHERE {among("t.bundle_id", "drop_bundle")})"""
 """A bundle that another item holds stays."""
 
-_BUNDLE_CONTENT: Final = "DELETE FROM bundle2bitstream b USING drop_bundle d WHERE b.bundle_id = d.uuid"
-_BUNDLES: Final = "DELETE FROM bundle b USING drop_bundle d WHERE b.uuid = d.uuid"
+_KEPT_BITSTREAMS: Final = f"""
+DELETE FROM drop_bitstream WHERE uuid IN (
+  SELECT t.bitstream_id FROM bundle2bitstream t WHERE {among("t.bitstream_id", "drop_bitstream")}
+  UNION ALL SELECT t.logo_bitstream_id FROM community t WHERE {among("t.logo_bitstream_id", "drop_bitstream")}
+  UNION ALL SELECT t.logo_bitstream_id FROM collection t WHERE {among("t.logo_bitstream_id", "drop_bitstream")})"""
 
-_KEPT_BITSTREAMS: Final = """
-DELETE FROM drop_bitstream d WHERE EXISTS (SELECT FROM bundle2bitstream b WHERE b.bitstream_id = d.uuid)
-  OR EXISTS (SELECT FROM community c WHERE c.logo_bitstream_id = d.uuid)
-  OR EXISTS (SELECT FROM collection c WHERE c.logo_bitstream_id = d.uuid)"""
+_UNPRIMARY: Final = f"""
+UPDATE bundle t SET primary_bitstream_id = NULL WHERE {among("t.primary_bitstream_id", "drop_bitstream")}"""
 
-_UNPRIMARY: Final = "UPDATE bundle b SET primary_bitstream_id = NULL FROM drop_bitstream d WHERE b.primary_bitstream_id = d.uuid"
-_BITSTREAMS: Final = "UPDATE bitstream b SET deleted = true FROM drop_bitstream d WHERE b.uuid = d.uuid AND NOT b.deleted"
-_POLICIES: Final = "DELETE FROM resourcepolicy r USING drop_bitstream d WHERE r.dspace_object = d.uuid"
-_REQUESTS: Final = "DELETE FROM requestitem r USING drop_bitstream d WHERE r.bitstream_id = d.uuid"
+_BITSTREAMS: Final = f"UPDATE bitstream t SET deleted = true WHERE {among('t.uuid', 'drop_bitstream')} AND NOT t.deleted"
 
-PARTS_OF_DROPPED_ITEMS: Final = """
-INSERT INTO drop_bundle SELECT DISTINCT ib.bundle_id FROM drop_item d JOIN item2bundle ib ON ib.item_id = d.uuid;
-INSERT INTO drop_bitstream SELECT DISTINCT bb.bitstream_id
-FROM drop_item d JOIN item2bundle ib ON ib.item_id = d.uuid JOIN bundle2bitstream bb ON bb.bundle_id = ib.bundle_id"""
+PARTS_OF_DROPPED_ITEMS: Final = f"""
+INSERT INTO drop_bundle SELECT DISTINCT t.bundle_id FROM item2bundle t WHERE {among("t.item_id", "drop_item")};
+INSERT INTO drop_bitstream SELECT DISTINCT t.bitstream_id FROM bundle2bitstream t WHERE t.bundle_id = ANY (ARRAY(
+  SELECT i.bundle_id FROM item2bundle i WHERE {among("i.item_id", "drop_item")}))"""
 
-NO_LONGER_LISTED: Final = """
+_LOGO: Final = """
+SELECT b.uuid FROM put_{container} w JOIN {container} c ON c.uuid = w.uuid JOIN bitstream b ON b.uuid = c.logo_bitstream_id
+WHERE c.logo_bitstream_id IS DISTINCT FROM w.logo_bitstream_id"""
+
+NO_LONGER_LISTED: Final = f"""
 INSERT INTO drop_item SELECT c.template_item_id FROM put_collection w JOIN collection c ON c.uuid = w.uuid
   JOIN item i ON i.uuid = c.template_item_id
 WHERE c.template_item_id IS DISTINCT FROM w.template_item_id AND NOT i.in_archive AND NOT i.withdrawn
   AND i.owning_collection IS NULL;
-INSERT INTO drop_bundle SELECT DISTINCT ib.bundle_id FROM put_item i JOIN item2bundle ib ON ib.item_id = i.uuid
-WHERE NOT EXISTS (SELECT FROM put_bundle_in w WHERE w.subject = i.uuid AND w.other = ib.bundle_id);
+INSERT INTO drop_bundle
+SELECT DISTINCT t.bundle_id FROM item2bundle t WHERE {among("t.item_id", "put_item")}
+  AND NOT EXISTS (SELECT FROM put_bundle_in w WHERE w.subject = t.item_id AND w.other = t.bundle_id);
 INSERT INTO drop_bitstream
-SELECT DISTINCT bb.bitstream_id FROM put_item i JOIN item2bundle ib ON ib.item_id = i.uuid
-  JOIN bundle2bitstream bb ON bb.bundle_id = ib.bundle_id
-WHERE NOT EXISTS (SELECT FROM put_bitstream w WHERE w.uuid = bb.bitstream_id)
-UNION SELECT c.logo_bitstream_id FROM put_community w JOIN community c ON c.uuid = w.uuid
-WHERE c.logo_bitstream_id IS DISTINCT FROM w.logo_bitstream_id AND c.logo_bitstream_id IS NOT NULL
-UNION SELECT c.logo_bitstream_id FROM put_collection w JOIN collection c ON c.uuid = w.uuid JOIN bitstream b ON b.uuid = c.logo_bitstream_id
-WHERE c.logo_bitstream_id IS DISTINCT FROM w.logo_bitstream_id"""
+SELECT t.bitstream_id FROM bundle2bitstream t WHERE t.bundle_id = ANY (ARRAY(
+  SELECT i.bundle_id FROM item2bundle i WHERE {among("i.item_id", "put_item")}))
+EXCEPT SELECT uuid FROM put_bitstream;
+INSERT INTO drop_bitstream {_LOGO.format(container="community")} UNION {_LOGO.format(container="collection")}"""
 """What the batch's objects hold on the target and do not list any more. Runs before anything of them is written."""
 
 
@@ -138,21 +138,24 @@ class Dropper:
         """Take away, or set to NULL, every row that points at what stands in `drop`."""
         for table, column, null in links:
             if self.has(table, column):
-                verb = f"UPDATE {table} t SET {column} = NULL FROM" if null else f"DELETE FROM {table} t USING"
-                self.writer.run(table, f"{verb} {drop} d WHERE t.{column} = d.uuid")
+                verb = f"UPDATE {table} t SET {column} = NULL" if null else f"DELETE FROM {table} t"
+                self.writer.run(table, f"{verb} WHERE {among(f't.{column}', drop)}")
 
     def workflow(self, drop: str) -> None:
         """Take the tasks of the items in `drop` away, which point at their workflow rows."""
         for table in _TASKS:
-            self.writer.run(table, _WORKFLOW_OF.format(table=table, drop=drop))
+            self.writer.run(table, _WORKFLOW_OF.format(table=table, among=among("f.item_id", drop)))
 
     def objects(self, table: str, drop: str) -> None:
         """Take the rows themselves away, `dspaceobject` last; identifiers stay as tombstones."""
-        self.writer.run("handle", _HANDLES.format(drop=drop))
-        self.writer.run("doi", _DOIS.format(drop=drop))
-        self.writer.run("subscription", _SUBSCRIPTIONS.format(drop=drop))
-        self.writer.run(table, f"DELETE FROM {table} t USING {drop} d WHERE t.uuid = d.uuid")
-        self.writer.run("dspaceobject", _OBJECT.format(drop=drop))
+        self.writer.run("handle", _HANDLES.format(among=among("t.resource_id", drop)))
+        self.writer.run("doi", _DOIS.format(among=among("t.dspace_object", drop)))
+        self._delete("subscription", "dspace_object_id", drop)
+        self._delete(table, "uuid", drop)
+        self._delete("dspaceobject", "uuid", drop)
+
+    def _delete(self, table: str, column: str, drop: str) -> None:
+        self.writer.run(table, _DELETE.format(table=table, among=among(f"t.{column}", drop)))
 
     def items(self) -> None:
         """Take the items in `drop_item` away. Their bundles and bitstreams go by `parts`."""
@@ -164,10 +167,10 @@ class Dropper:
         """Take the bundles in `drop_bundle` and the bitstreams in `drop_bitstream` away, unless something holds them."""
         cursor, run = self.writer.cursor, self.writer.run
         cursor.execute(_STRAY_BUNDLES)
-        run("bundle2bitstream", _BUNDLE_CONTENT)
+        self._delete("bundle2bitstream", "bundle_id", "drop_bundle")
         self.objects("bundle", "drop_bundle")
         cursor.execute(_KEPT_BITSTREAMS)
         run("bundle", _UNPRIMARY)
         run("bitstream", _BITSTREAMS)
-        run("resourcepolicy", _POLICIES)
-        run("requestitem", _REQUESTS)
+        self._delete("resourcepolicy", "dspace_object", "drop_bitstream")
+        self._delete("requestitem", "bitstream_id", "drop_bitstream")

@@ -108,7 +108,7 @@ class Gatherer:
 
     def _structure(self, aip: Aip, own: Mapping[Uuid, int]) -> None:
         add, names = self.stage.add, self.names
-        for item in aip.items:
+        for item in (row for row in aip.items if row.uuid in own):
             add("put_item", item.uuid, item.legacy_id, item.in_archive, item.withdrawn, item.discoverable, item.last_modified,
                 names.reference(aip.uuid, "person", item.submitter),
                 names.reference(aip.uuid, "collection", item.owning_collection))

@@ -14,21 +14,21 @@ from __future__ import annotations
 from typing import Final
 
 from daemon.dspace.facets import Options
-from daemon.target.native.sets import Writer, pairs
+from daemon.target.native.sets import Writer, among, pairs
 from daemon.target.native.stage import Stage
 
 _GIVE_UP: Final = """
 UPDATE {table} t SET {column} = NULL FROM {stage} w
-WHERE t.uuid = w.uuid AND t.{column} IS DISTINCT FROM w.{column}
+WHERE t.uuid = w.uuid AND {among} AND t.{column} IS DISTINCT FROM w.{column}
   AND EXISTS (SELECT FROM {stage} o WHERE o.uuid <> t.uuid AND o.{column} = t.{column})"""
 
 _CHANGE: Final = """
 UPDATE {table} t SET {assignments} FROM {stage} w
-WHERE t.uuid = w.uuid AND ({held}) IS DISTINCT FROM ({wanted})"""
+WHERE t.uuid = w.uuid AND {among} AND ({held}) IS DISTINCT FROM ({wanted})"""
 
 _ADD: Final = """
 INSERT INTO {table} (uuid, {columns}) SELECT w.uuid, {wanted} FROM {stage} w
-WHERE NOT EXISTS (SELECT FROM {table} t WHERE t.uuid = w.uuid)"""
+WHERE w.uuid NOT IN (SELECT t.uuid FROM {table} t WHERE {among})"""
 
 _PERSON: Final = ("eperson_id", "email", "netid", "can_log_in", "require_certificate", "self_registered", "sub_frequency")
 _PASSWORD: Final = ("password", "salt", "digest_algorithm")
@@ -51,12 +51,13 @@ SELECT (SELECT count(*) FROM made), 0, (SELECT count(*) FROM gone)"""
 
 
 def _write(writer: Writer, table: str, stage: str, columns: tuple[str, ...], unique: tuple[str, ...]) -> int:
+    shared = {"table": table, "stage": stage, "among": among("t.uuid", stage)}
     for column in unique:
-        writer.run(table, _GIVE_UP.format(table=table, stage=stage, column=column))
+        writer.run(table, _GIVE_UP.format(**shared, column=column))
     held, wanted = (", ".join(f"{alias}.{column}" for column in columns) for alias in "tw")
     assignments = ", ".join(f"{column} = w.{column}" for column in columns)
-    touched = writer.run(table, _CHANGE.format(table=table, stage=stage, assignments=assignments, held=held, wanted=wanted))
-    return touched + writer.run(table, _ADD.format(table=table, stage=stage, columns=", ".join(columns), wanted=wanted))
+    touched = writer.run(table, _CHANGE.format(**shared, assignments=assignments, held=held, wanted=wanted))
+    return touched + writer.run(table, _ADD.format(**shared, columns=", ".join(columns), wanted=wanted))
 
 
 def rebuild_cache(writer: Writer) -> None:

@@ -141,5 +141,6 @@ class Stage:
 def prepare(cursor: Cursor) -> None:
     """Make the tables, unless this session has them. Needs the right TEMPORARY on the database."""
     cursor.execute("SELECT to_regclass('pg_temp.put_subject') IS NULL")
-    if cursor.fetchone()[0]:
+    row = cursor.fetchone()
+    if row and row[0]:
         cursor.execute(";".join(f"CREATE TEMPORARY TABLE {name} ({columns})" for name, columns in TABLES.items()))

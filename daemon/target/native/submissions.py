@@ -6,6 +6,7 @@ a draft here takes its workspace row away, as installing it does.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final
 
 from daemon.target.native.sets import PLAIN, Writer, multiset
@@ -21,14 +22,11 @@ _WORKFLOW: Final = multiset(
     owner="item_id", same={"item_id": PLAIN},
     rest=("collection_id", "multiple_titles", "published_before", "multiple_files"))
 
-_UNDER_WAY: Final = """
-SELECT EXISTS (SELECT FROM put_item s JOIN cwf_workflowitem f ON f.item_id = s.uuid)
-    OR EXISTS (SELECT FROM put_item s JOIN supervision_orders o ON o.item_id = s.uuid)"""
-
 _TASKS_OF_ENDED: Final = """
 DELETE FROM {table} t USING cwf_workflowitem f, put_item s
 WHERE t.workflowitem_id = f.workflowitem_id AND f.item_id = s.uuid AND NOT EXISTS (
   SELECT FROM put_workflow w WHERE w.item_id = s.uuid)"""
+"""The tasks point at the workflow row, which goes after them."""
 
 _SCOPE: Final = "(SELECT f.workflowitem_id AS uuid FROM cwf_workflowitem f JOIN put_item s ON s.uuid = f.item_id)"
 
@@ -60,14 +58,11 @@ _SUPERVISION: Final = multiset(
     same={"item_id": PLAIN}, rest=("eperson_group_id",))
 
 
-def write_submissions(writer: Writer, stage: Stage) -> None:
-    """Make the workspace and workflow rows of the batch's items as staged."""
-    if not stage.has("put_item"):
-        return
-    writer.run("workspaceitem", _DRAFTS)
-    writer.cursor.execute(_UNDER_WAY)
-    row = writer.cursor.fetchone()
-    if not stage.has("put_workflow", "put_task") and not (row and row[0]):
+def write_submissions(writer: Writer, stage: Stage, rare: Set[str]) -> None:
+    """Make the workspace and workflow rows of the batch's items as staged; `rare` as in `items.rare_rows`."""
+    if stage.has("put_draft") or "workspaceitem" in rare:
+        writer.run("workspaceitem", _DRAFTS)
+    if not stage.has("put_workflow", "put_task") and not rare & {"cwf_workflowitem", "supervision_orders"}:
         return
     for table in _TASKS:
         writer.run(table, _TASKS_OF_ENDED.format(table=table))
