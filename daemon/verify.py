@@ -7,7 +7,8 @@ Invariants:
 * The few objects with another UUID on the target are looked up one by one through `aipstream.alias`.
 
 Registries are compared by containment: a target may know more fields and formats than the source, never fewer.
-People and groups that only the target has are its own (its local administrator, say): told, but no difference.
+People and groups that only the target has, and that no log ever brought, are its own (its local administrator, say):
+told, but no difference.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from threading import Thread
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -27,6 +28,8 @@ from daemon.dspace.facets import FACETS, Options
 from daemon.target import ledger
 from events.aip.model import Kind, Uuid
 from events.errors import PreconditionError
+
+_MAY_BE_LOCAL: Final = {Kind.PERSON, Kind.GROUP, Kind.TOMBSTONE}
 
 How = Literal["missing on the target", "only on the target", "differs"]
 
@@ -112,7 +115,7 @@ def verify(
                     progress(kind, count)
                 if here == there:
                     continue
-                if here is None and kind in {Kind.PERSON, Kind.GROUP, Kind.TOMBSTONE}:
+                if here is None and kind in _MAY_BE_LOCAL and not ledger.standings(ends.target, [uuid]):
                     report.local[kind.value] = report.local.get(kind.value, 0) + 1
                 elif len(report.differences) < limit:
                     how: How = (
