@@ -62,7 +62,7 @@ def test_it_reads_at_the_snapshot_that_it_is_given(site: Site) -> None:
 
 
 def test_a_snapshot_that_is_gone_is_replaced_by_a_new_one(site: Site) -> None:
-    """A bootstrap that is resumed has lost the slot's snapshot. A later one is as good, for the stream tells the rest."""
+    """A bootstrap that is resumed has lost the slot's snapshot. A later one is as good: the stream tells the rest."""
     bootstrap(site, workers=1).run(snapshot="00000003-0000001B-1", lsn=4711)
     assert site.heads() == site.digests()
     assert 4711 not in {event.lsn for event in site.events()}

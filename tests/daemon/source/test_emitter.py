@@ -8,6 +8,7 @@ import pytest
 
 from daemon.source import Emitted, Touched
 from events.aip.model import KIND_ORDER, Kind
+from events.errors import SourceUnreachable
 from events.event import Type
 from tests.daemon.source.site import Site, retitle, uuids_of
 
@@ -203,3 +204,28 @@ def test_a_batch_larger_than_a_slice_takes_several_appends(site: Site, monkeypat
     assert site.heads() == site.digests()
     ranks = [KIND_ORDER[event.kind] for event in site.events()]
     assert ranks == sorted(ranks)
+
+
+def test_a_content_that_left_the_blob_store_is_taken_again(captured: Site) -> None:
+    """That a file was read once is not enough: an event only names contents that are there."""
+    item, end = captured.item(), captured.log.end()
+    (before,) = [event for event in captured.events() if event.uuid == item]
+    captured.blobs.delete(before.blobs)
+    retitle(captured, item, "Without its contents")
+    emitted = captured.emitter.emit(captured.touch(item))
+    assert (emitted.put, emitted.blobs) == (1, len(before.blobs))
+    (event,) = captured.events(end)
+    assert event.blobs == before.blobs
+    assert all(captured.blobs.has(sha256) for sha256 in event.blobs)
+
+
+def test_a_lost_connection_is_named_and_made_again(captured: Site) -> None:
+    """The server may end it at any time; the next call opens another one."""
+    item = captured.item()
+    retitle(captured, item, "After the connection was lost")
+    pid = captured.emitter.connection().info.backend_pid
+    captured.sql("select pg_terminate_backend(%s, 5000)", pid)
+    touched = captured.touch(item)
+    with pytest.raises(SourceUnreachable):
+        captured.emitter.emit(touched)
+    assert captured.emitter.emit(touched).put == 1

@@ -47,8 +47,8 @@ EDITS = {
     "resourcepolicy r join bundle2bitstream bb on bb.bitstream_id = r.dspace_object join item2bundle ib on "
     "ib.bundle_id = bb.bundle_id where ib.item_id = %(item)s)",
     "a deleted file": "update bitstream set deleted = true where uuid = %(file)s",
-    "a mapping": "insert into collection2item (collection_id, item_id) select uuid, %(item)s from collection c where not"
-    " exists (select from collection2item m where m.item_id = %(item)s and m.collection_id = c.uuid) "
+    "a mapping": "insert into collection2item (collection_id, item_id) select uuid, %(item)s from collection c where "
+    "not exists (select from collection2item m where m.item_id = %(item)s and m.collection_id = c.uuid) "
     "order by uuid limit 1",
     "a title": "update metadatavalue set text_value = text_value || '!' where metadata_value_id = (select "
     "min(metadata_value_id) from metadatavalue where dspace_object_id = %(item)s)",
