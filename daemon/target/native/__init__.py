@@ -54,8 +54,13 @@ class Written:
     touched: dict[str, int] = field(default_factory=dict)
 
 
-def write(connection: Connection, puts: Sequence[Aip], deletes: Sequence[tuple[Kind, Uuid]], options: Options,
-          internal_ids: Mapping[Uuid, str]) -> Written:
+def write(
+    connection: Connection,
+    puts: Sequence[Aip],
+    deletes: Sequence[tuple[Kind, Uuid]],
+    options: Options,
+    internal_ids: Mapping[Uuid, str],
+) -> Written:
     """Delete and write those objects in the open transaction; of each at most one in `puts`, in the order of the log.
 
     `internal_ids` names the placed file of every bitstream that is new or has a new content; other rows keep theirs.
@@ -73,8 +78,14 @@ def write(connection: Connection, puts: Sequence[Aip], deletes: Sequence[tuple[K
         return Written(written.missing, written.groups_changed or changed, written.losses, dict(writer.touched))
 
 
-def _write_puts(cursor: Cursor, writer: Writer, stage: Stage, puts: Sequence[Aip], options: Options,
-                internal_ids: Mapping[Uuid, str]) -> Written:
+def _write_puts(
+    cursor: Cursor,
+    writer: Writer,
+    stage: Stage,
+    puts: Sequence[Aip],
+    options: Options,
+    internal_ids: Mapping[Uuid, str],
+) -> Written:
     registries = [aip for aip in puts if aip.kind is Kind.REGISTRY]
     if registries:
         write_registries(writer, stage, registries)
@@ -115,7 +126,9 @@ def _note_what_goes(cursor: Cursor, stage: Stage, writer: Writer) -> Dropper | N
     stage.fills("drop_item", "drop_bundle", "drop_bitstream")
     cursor.execute(NO_LONGER_LISTED)
     cursor.execute(PARTS_OF_DROPPED_ITEMS)
-    cursor.execute("SELECT EXISTS (SELECT FROM drop_item) OR EXISTS (SELECT FROM drop_bundle) "
-                   "OR EXISTS (SELECT FROM drop_bitstream)")
+    cursor.execute(
+        "SELECT EXISTS (SELECT FROM drop_item) OR EXISTS (SELECT FROM drop_bundle) "
+        "OR EXISTS (SELECT FROM drop_bitstream)"
+    )
     row = cursor.fetchone()
     return Dropper(writer) if row and row[0] else None

@@ -28,7 +28,8 @@ WITH held AS MATERIALIZED (
     AND EXISTS (SELECT FROM item x WHERE x.uuid = r.right_id AND $live(x))),
 differs AS MATERIALIZED (
   SELECT w.*, r.id AS id FROM put_relation w LEFT JOIN (
-    SELECT * FROM relationship h WHERE {among("h.left_id", "put_relation", "left_id")}) r USING (left_id, type_id, right_id)
+    SELECT * FROM relationship h WHERE {among("h.left_id", "put_relation", "left_id")}) r USING (left_id, type_id,
+      right_id)
   WHERE r.id IS NULL OR (r.left_place, r.right_place, r.leftward_value, r.rightward_value, r.latest_version_status)
     IS DISTINCT FROM (w.left_place, w.right_place, w.leftward_value, w.rightward_value, w.latest_version_status)),
 gone AS (
@@ -45,7 +46,8 @@ made AS (
   SELECT nextval('relationship_id_seq'), left_id, type_id, right_id, left_place, right_place, leftward_value,
          rightward_value, latest_version_status FROM differs WHERE id IS NULL RETURNING 1)
 SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)"""
-"""Writes relationship; reads item, versionitem, workspaceitem, cwf_workflowitem. A relationship with an item that is out
+"""Writes relationship; reads item, versionitem, workspaceitem,
+  cwf_workflowitem. A relationship with an item that is out
 of scope, as somebody's draft on the target is, is not looked at."""
 
 
@@ -60,8 +62,17 @@ def gather_relations(puts: Sequence[Aip], stage: Stage, names: Resolver) -> None
             right = names.reference(aip.uuid, "item", row.right)
             kind = names.relationship_type(aip.uuid, (row.left_type, row.leftward, row.rightward, row.right_type))
             if left and right:
-                stage.add("put_relation", left, kind, right, row.left_place, row.right_place, row.leftward_value,
-                          row.rightward_value, row.latest_version_status)
+                stage.add(
+                    "put_relation",
+                    left,
+                    kind,
+                    right,
+                    row.left_place,
+                    row.right_place,
+                    row.leftward_value,
+                    row.rightward_value,
+                    row.latest_version_status,
+                )
 
 
 def write_relations(writer: Writer, options: Options) -> None:
@@ -97,12 +108,19 @@ WHERE v.item_id = w.item_id AND {among("v.item_id", "put_version", "item_id")} A
 """A member leaves every history but the one that its staged rows go into; history -1 is that of items without one."""
 
 _VERSIONS: Final = multiset(
-    "versionitem", key="versionitem_id", sequence="versionitem_seq", scope="put_history", scope_column="id",
-    stage="""(SELECT (SELECT min(h.id) FROM put_history h WHERE h.number = v.history) AS versionhistory_id, v.version_number,
+    "versionitem",
+    key="versionitem_id",
+    sequence="versionitem_seq",
+    scope="put_history",
+    scope_column="id",
+    stage="""(SELECT (SELECT min(h.id) FROM put_history h
+      WHERE h.number = v.history) AS versionhistory_id, v.version_number,
               v.item_id, v.version_date, v.version_summary, v.eperson_id FROM put_version v WHERE v.history >= 0)""",
     owner="versionhistory_id",
     same={"versionhistory_id": PLAIN, "version_number": NO_NUMBER, "item_id": NO_UUID},
-    rest=("version_date", "version_summary", "eperson_id"), where="$where")
+    rest=("version_date", "version_summary", "eperson_id"),
+    where="$where",
+)
 
 
 def gather_versions(puts: Sequence[Aip], stage: Stage, names: Resolver) -> None:
@@ -119,8 +137,15 @@ def gather_versions(puts: Sequence[Aip], stage: Stage, names: Resolver) -> None:
                 continue
             item = names.reference(aip.uuid, "item", row.item)
             if item is not None or row.item is None:
-                stage.add("put_version", number, row.number, item, row.date, row.summary,
-                          names.reference(aip.uuid, "person", row.person))
+                stage.add(
+                    "put_version",
+                    number,
+                    row.number,
+                    item,
+                    row.date,
+                    row.summary,
+                    names.reference(aip.uuid, "person", row.person),
+                )
         decided |= {row.item for row in aip.versions if row.item is not None} | {aip.uuid}
 
 

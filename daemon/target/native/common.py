@@ -10,7 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from daemon.dspace.facets import Options
@@ -22,38 +22,54 @@ _VALUE_REST: Final = ("text_value", "text_lang", "authority", "confidence")
 
 _VALUES: Final = {
     security: multiset(
-        "metadatavalue", key="metadata_value_id", sequence="metadatavalue_seq", stage="put_value", scope="put_subject",
-        owner="dspace_object_id", same={"dspace_object_id": PLAIN, "metadata_field_id": PLAIN, "place": PLAIN},
+        "metadatavalue",
+        key="metadata_value_id",
+        sequence="metadatavalue_seq",
+        stage="put_value",
+        scope="put_subject",
+        owner="dspace_object_id",
+        same={"dspace_object_id": PLAIN, "metadata_field_id": PLAIN, "place": PLAIN},
         rest=(*_VALUE_REST, "security_level") if security else _VALUE_REST,
-        where="t.metadata_field_id IS NOT NULL AND t.place IS NOT NULL")
+        where="t.metadata_field_id IS NOT NULL AND t.place IS NOT NULL",
+    )
     for security in (False, True)
 }
 
 _POLICIES: Final = multiset(
-    "resourcepolicy", key="policy_id", sequence="resourcepolicy_seq", stage="put_policy", scope="put_subject",
+    "resourcepolicy",
+    key="policy_id",
+    sequence="resourcepolicy_seq",
+    stage="put_policy",
+    scope="put_subject",
     owner="dspace_object",
     same={"dspace_object": PLAIN, "action_id": PLAIN, "epersongroup_id": NO_UUID, "eperson_id": NO_UUID},
     rest=("start_date", "end_date", "rpname", "rptype", "rpdescription", "resource_type_id"),
-    where="t.eperson_id IS NOT NULL OR t.epersongroup_id IS NOT NULL")
+    where="t.eperson_id IS NOT NULL OR t.epersongroup_id IS NOT NULL",
+)
 
-# --- handles -----------------------------------------------------------------------------------------------------------
+# --- handles -------------------------------------------------------------------------------------------------------
 
 _BY_HANDLE: Final = among("h.handle", "put_handle", "handle")
 _BY_DOI: Final = among("d.doi", "put_doi", "doi")
 
 _FOREIGN_HANDLES: Final = f"""
-SELECT w.subject::text, w.handle FROM put_handle w JOIN handle h ON h.handle = w.handle JOIN site s ON s.uuid = h.resource_id
+SELECT w.subject::text, w.handle FROM put_handle w JOIN handle h ON h.handle = w.handle
+  JOIN site s ON s.uuid = h.resource_id
 WHERE {_BY_HANDLE}"""
 """Wanted handles that are this site's own."""
 
-_KEEP_SITE: Final = "DELETE FROM put_handle w USING handle h, site s WHERE h.handle = w.handle AND s.uuid = h.resource_id"
+_KEEP_SITE: Final = (
+    "DELETE FROM put_handle w USING handle h, site s WHERE h.handle = w.handle AND s.uuid = h.resource_id"
+)
 
 _RELEASE: Final = f"""
 UPDATE handle h SET resource_id = NULL WHERE {among("h.resource_id", "put_subject")}
-  AND h.resource_id NOT IN (SELECT uuid FROM site) AND NOT EXISTS (SELECT FROM put_handle w WHERE w.handle = h.handle)"""
+  AND h.resource_id NOT IN (SELECT uuid FROM site) AND NOT EXISTS (SELECT FROM put_handle w
+    WHERE w.handle = h.handle)"""
 
 _BIND: Final = f"""
-UPDATE handle h SET resource_id = w.subject, resource_type_id = w.type, resource_legacy_id = w.legacy_id FROM put_handle w
+UPDATE handle h SET resource_id = w.subject, resource_type_id = w.type, resource_legacy_id = w.legacy_id
+  FROM put_handle w
 WHERE h.handle = w.handle AND {_BY_HANDLE}
   AND (h.resource_id, h.resource_type_id, h.resource_legacy_id) IS DISTINCT FROM (w.subject, w.type, w.legacy_id)"""
 
@@ -75,7 +91,7 @@ numbered AS MATERIALIZED (
 UPDATE handle h SET handle_id = n.new FROM numbered n
 WHERE h.handle_id = n.handle_id AND {among("h.handle_id", "numbered", "handle_id")}"""
 
-# --- DOIs ----------------------------------------------------------------------------------------------------------------
+# --- DOIs ----------------------------------------------------------------------------------------------------------
 
 _RELEASE_DOI: Final = f"""
 UPDATE doi d SET dspace_object = NULL
@@ -91,7 +107,7 @@ INSERT INTO doi (doi_id, doi, resource_type_id, resource_id, status, dspace_obje
 SELECT nextval('doi_seq'), doi, type, legacy_id, status, subject FROM put_doi w
 WHERE w.doi NOT IN (SELECT d.doi FROM doi d WHERE {_BY_DOI})"""
 
-# --- subscriptions ---------------------------------------------------------------------------------------------------------
+# --- subscriptions -------------------------------------------------------------------------------------------------
 
 _SUBSCRIPTIONS: Final = f"""
 WITH held AS (
@@ -105,9 +121,11 @@ WITH held AS (
 wanted AS (
   SELECT w.number, k.*, row_number() OVER (PARTITION BY k.* ORDER BY w.number) AS _n
   FROM put_subscription w,
-  LATERAL (SELECT w.subject, w.person, {NO_TEXT.format(x="w.type")} AS type, w.type IS NULL AS untyped, w.parameters) k),
+  LATERAL (SELECT w.subject, w.person, {NO_TEXT.format(x="w.type")} AS type, w.type IS NULL AS untyped,
+    w.parameters) k),
 differs AS MATERIALIZED (
-  SELECT h.subscription_id, w.number FROM held h FULL JOIN wanted w USING (subject, person, type, untyped, parameters, _n)
+  SELECT h.subscription_id, w.number FROM held h FULL
+    JOIN wanted w USING (subject, person, type, untyped, parameters, _n)
   WHERE h.subscription_id IS NULL OR w.number IS NULL),
 gone AS (
   DELETE FROM subscription u USING differs d WHERE u.subscription_id = d.subscription_id RETURNING 1),
@@ -119,14 +137,15 @@ made AS (
   SELECT id, person, subject, type FROM new RETURNING 1),
 parameters AS (
   INSERT INTO subscription_parameter (subscription_parameter_id, name, value, subscription_id)
-  SELECT nextval('subscription_parameter_seq'), p.name, p.value, n.id FROM new n JOIN put_parameter p ON p.subscription = n.number
+  SELECT nextval('subscription_parameter_seq'), p.name, p.value, n.id FROM new n
+    JOIN put_parameter p ON p.subscription = n.number
   RETURNING 1)
 SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM parameters), (SELECT count(*) FROM gone)"""
 """Writes subscription and subscription_parameter (the parameters of a removed one go with it, by the foreign key). They
 have nothing that could be updated: one with another frequency is another one."""
 
 
-def write_common(writer: Writer, stage: Stage, options: Options, rare: Set[str]) -> list[tuple[Uuid, str]]:
+def write_common(writer: Writer, stage: Stage, options: Options, rare: AbstractSet[str]) -> list[tuple[Uuid, str]]:
     """Write all of it; `put_subject` must be in `dspaceobject`. Returns what could not be, as (uuid, text).
 
     `rare` names the tables in which the target has something of the batch's objects (`rare_rows`).

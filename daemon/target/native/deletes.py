@@ -37,7 +37,8 @@ UNION ALL SELECT uuid, 3 FROM collection WHERE uuid = ANY (%(containers)s::uuid[
 _LOGOS: Final = """
 INSERT INTO drop_bitstream
 SELECT c.logo_bitstream_id FROM community c JOIN drop_container d USING (uuid) WHERE c.logo_bitstream_id IS NOT NULL
-UNION SELECT b.uuid FROM collection c JOIN drop_container d USING (uuid) JOIN bitstream b ON b.uuid = c.logo_bitstream_id"""
+UNION SELECT b.uuid FROM collection c JOIN drop_container d USING (uuid)
+  JOIN bitstream b ON b.uuid = c.logo_bitstream_id"""
 
 _GROUPS: Final = """
 INSERT INTO drop_group SELECT uuid FROM epersongroup
@@ -48,7 +49,7 @@ _PERSONS: Final = "INSERT INTO drop_person SELECT uuid FROM eperson WHERE uuid =
 _FORGET: Final = """
 DELETE FROM aipstream.alias a USING {drop} d WHERE a.target = d.uuid"""
 
-# --- versions of deleted items -----------------------------------------------------------------------------------------
+# --- versions of deleted items -------------------------------------------------------------------------------------
 
 _AFFECTED: Final = f"SELECT o.versionhistory_id FROM versionitem o WHERE {among('o.item_id', 'drop_item')}"
 
@@ -76,10 +77,11 @@ _STUBS: Final = f"""
 UPDATE versionitem v SET item_id = NULL, version_summary = NULL, version_date = NULL, eperson_id = NULL
 WHERE {among("v.item_id", "drop_item")}"""
 
-# --- tombstones ------------------------------------------------------------------------------------------------------------
+# --- tombstones ----------------------------------------------------------------------------------------------------
 
 _HANDLES: Final = """
-DELETE FROM handle WHERE resource_id IS NULL AND md5('aipstream/handle/' || handle)::uuid = ANY (%(tombstones)s::uuid[])"""
+DELETE FROM handle WHERE resource_id IS NULL
+  AND md5('aipstream/handle/' || handle)::uuid = ANY (%(tombstones)s::uuid[])"""
 
 _DOIS: Final = """
 DELETE FROM doi WHERE dspace_object IS NULL AND md5('aipstream/doi/' || doi)::uuid = ANY (%(tombstones)s::uuid[])"""

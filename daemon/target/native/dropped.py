@@ -28,38 +28,68 @@ class Link(NamedTuple):
 _TO_DELETE: Final = 8  # TO_BE_DELETED, doi.status
 
 ITEM_LINKS: Final = (
-    Link("workspaceitem", "item_id"), Link("harvested_item", "item_id"), Link("requestitem", "item_id"),
-    Link("relationship", "left_id"), Link("relationship", "right_id"), Link("qaevent_processed", "item_uuid"),
-    Link("orcid_queue", "owner_id"), Link("orcid_queue", "entity_id"), Link("orcid_history", "owner_id"),
-    Link("orcid_history", "entity_id"), Link("orcid_token", "profile_item_id", null=True),
-    Link("collection", "template_item_id", null=True), Link("supervision_orders", "item_id"),
-    Link("cwf_workflowitem", "item_id"), Link("collection2item", "item_id"), Link("item2bundle", "item_id"),
+    Link("workspaceitem", "item_id"),
+    Link("harvested_item", "item_id"),
+    Link("requestitem", "item_id"),
+    Link("relationship", "left_id"),
+    Link("relationship", "right_id"),
+    Link("qaevent_processed", "item_uuid"),
+    Link("orcid_queue", "owner_id"),
+    Link("orcid_queue", "entity_id"),
+    Link("orcid_history", "owner_id"),
+    Link("orcid_history", "entity_id"),
+    Link("orcid_token", "profile_item_id", null=True),
+    Link("collection", "template_item_id", null=True),
+    Link("supervision_orders", "item_id"),
+    Link("cwf_workflowitem", "item_id"),
+    Link("collection2item", "item_id"),
+    Link("item2bundle", "item_id"),
 )
 """Reads as: before an item goes, the rows of these tables that point at it do."""
 
 PERSON_LINKS: Final = (
-    Link("epersongroup2eperson", "eperson_id"), Link("resourcepolicy", "eperson_id"), Link("subscription", "eperson_id"),
-    Link("item", "submitter_id", null=True), Link("versionitem", "eperson_id", null=True),
-    Link("cwf_workflowitemrole", "eperson_id"), Link("cwf_claimtask", "owner_id"), Link("cwf_pooltask", "eperson_id"),
-    Link("cwf_in_progress_user", "user_id"), Link("orcid_token", "eperson_id"), Link("qaevent_processed", "eperson_uuid"),
+    Link("epersongroup2eperson", "eperson_id"),
+    Link("resourcepolicy", "eperson_id"),
+    Link("subscription", "eperson_id"),
+    Link("item", "submitter_id", null=True),
+    Link("versionitem", "eperson_id", null=True),
+    Link("cwf_workflowitemrole", "eperson_id"),
+    Link("cwf_claimtask", "owner_id"),
+    Link("cwf_pooltask", "eperson_id"),
+    Link("cwf_in_progress_user", "user_id"),
+    Link("orcid_token", "eperson_id"),
+    Link("qaevent_processed", "eperson_uuid"),
     Link("process", "user_id", null=True),
 )
 
 GROUP_LINKS: Final = (
-    Link("epersongroup2eperson", "eperson_group_id"), Link("group2group", "parent_id"), Link("group2group", "child_id"),
-    Link("group2groupcache", "parent_id"), Link("group2groupcache", "child_id"), Link("resourcepolicy", "epersongroup_id"),
-    Link("community", "admin", null=True), Link("collection", "admin", null=True),
-    Link("collection", "submitter", null=True), Link("cwf_collectionrole", "group_id"),
-    Link("cwf_workflowitemrole", "group_id"), Link("cwf_pooltask", "group_id"), Link("supervision_orders", "eperson_group_id"),
+    Link("epersongroup2eperson", "eperson_group_id"),
+    Link("group2group", "parent_id"),
+    Link("group2group", "child_id"),
+    Link("group2groupcache", "parent_id"),
+    Link("group2groupcache", "child_id"),
+    Link("resourcepolicy", "epersongroup_id"),
+    Link("community", "admin", null=True),
+    Link("collection", "admin", null=True),
+    Link("collection", "submitter", null=True),
+    Link("cwf_collectionrole", "group_id"),
+    Link("cwf_workflowitemrole", "group_id"),
+    Link("cwf_pooltask", "group_id"),
+    Link("supervision_orders", "eperson_group_id"),
     Link("process2group", "group_id"),
 )
 
 CONTAINER_LINKS: Final = (
-    Link("community2community", "parent_comm_id"), Link("community2community", "child_comm_id"),
-    Link("community2collection", "community_id"), Link("community2collection", "collection_id"),
-    Link("harvested_collection", "collection_id"), Link("cwf_collectionrole", "collection_id"),
-    Link("collection2item", "collection_id"), Link("item", "owning_collection", null=True),
-    Link("workspaceitem", "collection_id", null=True), Link("cwf_workflowitem", "collection_id", null=True),
+    Link("community2community", "parent_comm_id"),
+    Link("community2community", "child_comm_id"),
+    Link("community2collection", "community_id"),
+    Link("community2collection", "collection_id"),
+    Link("harvested_collection", "collection_id"),
+    Link("cwf_collectionrole", "collection_id"),
+    Link("collection2item", "collection_id"),
+    Link("item", "owning_collection", null=True),
+    Link("workspaceitem", "collection_id", null=True),
+    Link("cwf_workflowitem", "collection_id", null=True),
 )
 """An item that is still owned by a collection that goes has an event of its own: it moves, or goes too."""
 
@@ -71,17 +101,18 @@ _TASKS: Final = ("cwf_workflowitemrole", "cwf_claimtask", "cwf_pooltask", "cwf_i
 _COLUMNS: Final = """
 SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = ANY (current_schemas(false))"""
 
-# --- identifiers of what goes ------------------------------------------------------------------------------------------
+# --- identifiers of what goes --------------------------------------------------------------------------------------
 
 _HANDLES: Final = "UPDATE handle t SET resource_id = NULL WHERE {among}"
 _DOIS: Final = f"UPDATE doi t SET dspace_object = NULL, status = {_TO_DELETE} WHERE {{among}}"
 _DELETE: Final = "DELETE FROM {table} t WHERE {among}"
 """Of `dspaceobject` this takes metadata and policies along, by the foreign keys."""
 
-# --- bundles and bitstreams --------------------------------------------------------------------------------------------
+# --- bundles and bitstreams ----------------------------------------------------------------------------------------
 
 _STRAY_BUNDLES: Final = f"""
-DELETE FROM drop_bundle WHERE uuid IN (SELECT t.bundle_id FROM item2bundle t WHERE {among("t.bundle_id", "drop_bundle")})"""
+DELETE FROM drop_bundle WHERE uuid IN (SELECT t.bundle_id FROM item2bundle t
+  WHERE {among("t.bundle_id", "drop_bundle")})"""
 """A bundle that another item holds stays."""
 
 _KEPT_BITSTREAMS: Final = f"""
@@ -93,7 +124,9 @@ DELETE FROM drop_bitstream WHERE uuid IN (
 _UNPRIMARY: Final = f"""
 UPDATE bundle t SET primary_bitstream_id = NULL WHERE {among("t.primary_bitstream_id", "drop_bitstream")}"""
 
-_BITSTREAMS: Final = f"UPDATE bitstream t SET deleted = true WHERE {among('t.uuid', 'drop_bitstream')} AND NOT t.deleted"
+_BITSTREAMS: Final = (
+    f"UPDATE bitstream t SET deleted = true WHERE {among('t.uuid', 'drop_bitstream')} AND NOT t.deleted"
+)
 
 PARTS_OF_DROPPED_ITEMS: Final = f"""
 INSERT INTO drop_bundle SELECT DISTINCT t.bundle_id FROM item2bundle t WHERE {among("t.item_id", "drop_item")};
@@ -101,7 +134,8 @@ INSERT INTO drop_bitstream SELECT DISTINCT t.bitstream_id FROM bundle2bitstream 
   SELECT i.bundle_id FROM item2bundle i WHERE {among("i.item_id", "drop_item")}))"""
 
 _LOGO: Final = """
-SELECT b.uuid FROM put_{container} w JOIN {container} c ON c.uuid = w.uuid JOIN bitstream b ON b.uuid = c.logo_bitstream_id
+SELECT b.uuid FROM put_{container} w JOIN {container} c ON c.uuid = w.uuid
+  JOIN bitstream b ON b.uuid = c.logo_bitstream_id
 WHERE c.logo_bitstream_id IS DISTINCT FROM w.logo_bitstream_id"""
 
 NO_LONGER_LISTED: Final = f"""
@@ -164,7 +198,8 @@ class Dropper:
         self.objects("item", "drop_item")
 
     def parts(self) -> None:
-        """Take the bundles in `drop_bundle` and the bitstreams in `drop_bitstream` away, unless something holds them."""
+        """Take the bundles in `drop_bundle` and the bitstreams in `drop_bitstream` away,
+        unless something holds them."""
         cursor, run = self.writer.cursor, self.writer.run
         cursor.execute(_STRAY_BUNDLES)
         self._delete("bundle2bitstream", "bundle_id", "drop_bundle")

@@ -22,8 +22,14 @@ from events.errors import InvalidAip
 BITSTREAM, BUNDLE, ITEM, COLLECTION, COMMUNITY, SITE, GROUP, PERSON = range(8)
 """DSpace's constants for `resource_type_id` (dspace-database §1.4)."""
 
-_TYPES: Final = {Kind.ITEM: ITEM, Kind.COLLECTION: COLLECTION, Kind.COMMUNITY: COMMUNITY, Kind.SITE: SITE, Kind.GROUP: GROUP,
-                 Kind.PERSON: PERSON}
+_TYPES: Final = {
+    Kind.ITEM: ITEM,
+    Kind.COLLECTION: COLLECTION,
+    Kind.COMMUNITY: COMMUNITY,
+    Kind.SITE: SITE,
+    Kind.GROUP: GROUP,
+    Kind.PERSON: PERSON,
+}
 
 PUBLIC: Final = 0
 """The security level that says no more than none does (`metadatavalue.security_level`, DSpace 10)."""
@@ -70,27 +76,55 @@ class Gatherer:
         gather_versions(puts, self.stage, self.names)
         self.names.complain()
 
-    # --- the object itself ------------------------------------------------------------------------------------------
+    # --- the object itself -----------------------------------------------------------------------------------------
 
     def _itself(self, aip: Aip) -> None:
         add, names = self.stage.add, self.names
         target = names.uuid(aip.uuid)
         if person := aip.person:
-            add("put_person", target, person.legacy_id, person.email, person.netid, person.can_log_in,
-                person.require_certificate, person.self_registered, person.sub_frequency, person.password, person.salt,
-                person.digest_algorithm)
+            add(
+                "put_person",
+                target,
+                person.legacy_id,
+                person.email,
+                person.netid,
+                person.can_log_in,
+                person.require_certificate,
+                person.self_registered,
+                person.sub_frequency,
+                person.password,
+                person.salt,
+                person.digest_algorithm,
+            )
         elif group := aip.group:
             add("put_group", target, group.legacy_id, group.name, group.permanent)
         elif community := aip.community:
-            add("put_community", target, community.legacy_id, names.reference(aip.uuid, "group", community.admin),
-                self._logo(aip, community.logo))
+            add(
+                "put_community",
+                target,
+                community.legacy_id,
+                names.reference(aip.uuid, "group", community.admin),
+                self._logo(aip, community.logo),
+            )
         elif collection := aip.collection:
-            add("put_collection", target, collection.legacy_id,
+            add(
+                "put_collection",
+                target,
+                collection.legacy_id,
                 names.reference(aip.uuid, "group", collection.submitters),
-                names.reference(aip.uuid, "group", collection.admin), collection.template, self._logo(aip, collection.logo))
+                names.reference(aip.uuid, "group", collection.admin),
+                collection.template,
+                self._logo(aip, collection.logo),
+            )
         elif tombstone := aip.tombstone:
-            add("put_tombstone", tombstone.scheme, tombstone.identifier, tombstone.type, tombstone.legacy_id,
-                tombstone.status)
+            add(
+                "put_tombstone",
+                tombstone.scheme,
+                tombstone.identifier,
+                tombstone.type,
+                tombstone.legacy_id,
+                tombstone.status,
+            )
         for row in aip.persons_in:
             if other := names.reference(aip.uuid, "person", row.other):
                 add("put_person_in", target, other)
@@ -104,14 +138,22 @@ class Gatherer:
             raise InvalidAip(f"{aip.kind} {aip.uuid}: its logo {logo} is not among its bitstreams")
         return logo
 
-    # --- structure ----------------------------------------------------------------------------------------------------
+    # --- structure -------------------------------------------------------------------------------------------------
 
     def _structure(self, aip: Aip, own: Mapping[Uuid, int]) -> None:
         add, names = self.stage.add, self.names
         for item in (row for row in aip.items if row.uuid in own):
-            add("put_item", item.uuid, item.legacy_id, item.in_archive, item.withdrawn, item.discoverable, item.last_modified,
+            add(
+                "put_item",
+                item.uuid,
+                item.legacy_id,
+                item.in_archive,
+                item.withdrawn,
+                item.discoverable,
+                item.last_modified,
                 names.reference(aip.uuid, "person", item.submitter),
-                names.reference(aip.uuid, "collection", item.owning_collection))
+                names.reference(aip.uuid, "collection", item.owning_collection),
+            )
         into = {Kind.ITEM: "put_item_in", Kind.COLLECTION: "put_collection_in", Kind.COMMUNITY: "put_community_in"}
         for row in aip.parents:
             if other := names.reference(aip.uuid, "collection" if aip.kind is Kind.ITEM else "community", row.other):
@@ -119,7 +161,9 @@ class Gatherer:
         bitstreams = {row.uuid for row in aip.bitstreams}
         for bundle in aip.bundles:
             if bundle.primary is not None and bundle.primary not in bitstreams:
-                raise InvalidAip(f"{aip.kind} {aip.uuid}: primary bitstream {bundle.primary} is not among its bitstreams")
+                raise InvalidAip(
+                    f"{aip.kind} {aip.uuid}: primary bitstream {bundle.primary} is not among its bitstreams"
+                )
             add("put_bundle_in", bundle.subject, bundle.uuid)
             if bundle.uuid in own:
                 add("put_bundle", bundle.uuid, bundle.legacy_id, bundle.primary)
@@ -130,11 +174,19 @@ class Gatherer:
             if bitstream.uuid in own:
                 format_id, exact = names.format(bitstream.format)
                 if not exact:
-                    self.losses.append((aip.uuid, f"bitstream {bitstream.uuid}: format {bitstream.format} is not in the "
-                                                  "target's registry, Unknown was written"))
-                add("put_bitstream", bitstream.uuid, bitstream.legacy_id, format_id, bitstream.checksum,
-                    bitstream.checksum_algorithm, bitstream.sequence_id, bitstream.size,
-                    self.internal_ids.get(bitstream.uuid))
+                    lost = f"the format {bitstream.format} of {bitstream.uuid} is not registered: Unknown was written"
+                    self.losses.append((aip.uuid, lost))
+                add(
+                    "put_bitstream",
+                    bitstream.uuid,
+                    bitstream.legacy_id,
+                    format_id,
+                    bitstream.checksum,
+                    bitstream.checksum_algorithm,
+                    bitstream.sequence_id,
+                    bitstream.size,
+                    self.internal_ids.get(bitstream.uuid),
+                )
         self._of_collection(aip)
         for harvested in aip.harvested:
             add("put_harvested", harvested.subject, harvested.oai_id, harvested.last_harvested)
@@ -144,30 +196,65 @@ class Gatherer:
             if group := self.names.reference(aip.uuid, "group", role.group):
                 self.stage.add("put_role", role.subject, role.role, group)
         for source in aip.harvest_source:
-            self.stage.add("put_harvest", source.subject, source.type, source.oai_source, source.oai_set,
-                           source.metadata_config, source.last_harvested)
+            self.stage.add(
+                "put_harvest",
+                source.subject,
+                source.type,
+                source.oai_source,
+                source.oai_set,
+                source.metadata_config,
+                source.last_harvested,
+            )
 
-    # --- what any object may have ---------------------------------------------------------------------------------------
+    # --- what any object may have ----------------------------------------------------------------------------------
 
     def _common(self, aip: Aip, types: Mapping[Uuid, int], own: Mapping[Uuid, int]) -> None:
         add, names = self.stage.add, self.names
         for value in aip.values:
-            if self._owns(aip, types, own, value.subject) and self._may_stand(aip, value.subject, value.field, value.security):
-                add("put_value", names.uuid(value.subject), names.field(aip.uuid, value.field), value.place, value.text,
-                    value.lang, value.authority, value.confidence, value.security)
+            if self._owns(aip, types, own, value.subject) and self._may_stand(
+                aip, value.subject, value.field, value.security
+            ):
+                add(
+                    "put_value",
+                    names.uuid(value.subject),
+                    names.field(aip.uuid, value.field),
+                    value.place,
+                    value.text,
+                    value.lang,
+                    value.authority,
+                    value.confidence,
+                    value.security,
+                )
         for policy in aip.policies:
             group = names.reference(aip.uuid, "group", policy.group)
             person = names.reference(aip.uuid, "person", policy.person)
             # A policy without one of its grantees would say something else than on the source: it waits whole.
             whole = (group is None) == (policy.group is None) and (person is None) == (policy.person is None)
             if self._owns(aip, types, own, policy.subject) and whole:
-                add("put_policy", names.uuid(policy.subject), types[policy.subject], policy.action, group, person, policy.start,
-                    policy.end, policy.name, policy.type, policy.description)
+                add(
+                    "put_policy",
+                    names.uuid(policy.subject),
+                    types[policy.subject],
+                    policy.action,
+                    group,
+                    person,
+                    policy.start,
+                    policy.end,
+                    policy.name,
+                    policy.type,
+                    policy.description,
+                )
         if aip.kind is not Kind.SITE:
             for handle in aip.handles:
                 if self._owns(aip, types, own, handle.subject):
-                    add("put_handle", names.uuid(handle.subject), types[handle.subject], handle.handle, handle.rank,
-                        handle.legacy_id)
+                    add(
+                        "put_handle",
+                        names.uuid(handle.subject),
+                        types[handle.subject],
+                        handle.handle,
+                        handle.rank,
+                        handle.legacy_id,
+                    )
         for doi in aip.dois:
             if self._owns(aip, types, own, doi.subject):
                 add("put_doi", names.uuid(doi.subject), types[doi.subject], doi.doi, doi.status, doi.legacy_id)
@@ -177,7 +264,9 @@ class Gatherer:
         if subject in own:
             return True
         if subject not in types:
-            raise InvalidAip(f"{aip.kind} {aip.uuid} has a row of {subject}, which is neither the object nor a part of it")
+            raise InvalidAip(
+                f"{aip.kind} {aip.uuid} has a row of {subject}, which is neither the object nor a part of it"
+            )
         return False
 
     def _may_stand(self, aip: Aip, subject: Uuid, field: str, security: int | None) -> bool:
@@ -185,7 +274,9 @@ class Gatherer:
         if security is None or self.options.security:
             return True
         done = "its level was left out" if security == PUBLIC else "it was left out, for here everybody could read it"
-        self.losses.append((aip.uuid, f"{field} of {subject} has security level {security}, which this DSpace lacks: {done}"))
+        self.losses.append(
+            (aip.uuid, f"{field} of {subject} has security level {security}, which this DSpace lacks: {done}")
+        )
         return security == PUBLIC
 
     def _subscriptions(self, aip: Aip, types: Mapping[Uuid, int], own: Mapping[Uuid, int]) -> None:
@@ -199,19 +290,43 @@ class Gatherer:
                 name, _, value = parameter.partition("=")
                 self.stage.add("put_parameter", number, name, value)
 
-    # --- submissions ------------------------------------------------------------------------------------------------------
+    # --- submissions -----------------------------------------------------------------------------------------------
 
     def _submission(self, aip: Aip) -> None:
         add, names = self.stage.add, self.names
         for draft in aip.drafts:
-            add("put_draft", draft.subject, names.reference(aip.uuid, "collection", draft.collection), draft.multiple_titles,
-                draft.published_before, draft.multiple_files, draft.stage_reached, draft.page_reached)
+            add(
+                "put_draft",
+                draft.subject,
+                names.reference(aip.uuid, "collection", draft.collection),
+                draft.multiple_titles,
+                draft.published_before,
+                draft.multiple_files,
+                draft.stage_reached,
+                draft.page_reached,
+            )
         for row in aip.workflow:
-            add("put_workflow", row.subject, names.reference(aip.uuid, "collection", row.collection), row.multiple_titles,
-                row.published_before, row.multiple_files)
+            add(
+                "put_workflow",
+                row.subject,
+                names.reference(aip.uuid, "collection", row.collection),
+                row.multiple_titles,
+                row.published_before,
+                row.multiple_files,
+            )
         for task in aip.tasks:
             person = names.reference(aip.uuid, "person", task.person)
             group = names.reference(aip.uuid, "group", task.group)
             if (person is None) == (task.person is None) and (group is None) == (task.group is None):
-                add("put_task", task.subject, task.task, task.role, task.workflow, task.step, task.action, person, group,
-                    task.finished)
+                add(
+                    "put_task",
+                    task.subject,
+                    task.task,
+                    task.role,
+                    task.workflow,
+                    task.step,
+                    task.action,
+                    person,
+                    group,
+                    task.finished,
+                )

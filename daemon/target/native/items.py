@@ -9,15 +9,24 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from daemon.target.native.sets import PLAIN, Writer, among, multiset, pairs, rows_by_uuid
 from daemon.target.native.stage import Stage
 from events.errors import BlobMissing
 
-_COLUMNS: Final = ("bitstream_id", "bitstream_format_id", "checksum", "checksum_algorithm", "sequence_id", "size_bytes",
-                   "internal_id", "store_number", "deleted")
+_COLUMNS: Final = (
+    "bitstream_id",
+    "bitstream_format_id",
+    "checksum",
+    "checksum_algorithm",
+    "sequence_id",
+    "size_bytes",
+    "internal_id",
+    "store_number",
+    "deleted",
+)
 
 
 def _of(alias: str) -> str:
@@ -33,7 +42,7 @@ SELECT uuid::text FROM put_bitstream WHERE internal_id IS NULL
 EXCEPT SELECT b.uuid::text FROM bitstream b WHERE {among("b.uuid", "put_bitstream")} LIMIT 1"""
 
 _BITSTREAMS: Final = f"""
-WITH held AS MATERIALIZED (SELECT b.uuid, {_of('b')} FROM bitstream b WHERE {among("b.uuid", "put_bitstream")}),
+WITH held AS MATERIALIZED (SELECT b.uuid, {_of("b")} FROM bitstream b WHERE {among("b.uuid", "put_bitstream")}),
 wanted AS (
   SELECT w.uuid, h.uuid AS held, w.bitstream_id, w.bitstream_format_id, w.checksum, w.checksum_algorithm, w.sequence_id,
          w.size_bytes, coalesce(w.internal_id, h.internal_id) AS internal_id,
@@ -43,15 +52,18 @@ differs AS MATERIALIZED (
   SELECT w.* FROM wanted w LEFT JOIN held h ON h.uuid = w.held
   WHERE h.uuid IS NULL OR ({_of("h")}) IS DISTINCT FROM ({_of("w")})),
 changed AS (
-  UPDATE bitstream b SET ({', '.join(_COLUMNS)}) = ROW ({_of("d")})
+  UPDATE bitstream b SET ({", ".join(_COLUMNS)}) = ROW ({_of("d")})
   FROM differs d WHERE b.uuid = d.held AND {among("b.uuid", "differs", "held")} RETURNING 1),
 made AS (
-  INSERT INTO bitstream (uuid, {', '.join(_COLUMNS)}) SELECT d.uuid, {_of("d")} FROM differs d WHERE d.held IS NULL RETURNING 1)
+  INSERT INTO bitstream (uuid, {", ".join(_COLUMNS)}) SELECT d.uuid, {_of("d")} FROM differs d WHERE d.held IS NULL
+    RETURNING 1)
 SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM changed), 0"""
 
 _ITEMS: Final = rows_by_uuid(
-    "item", "put_item",
-    ("item_id", "in_archive", "withdrawn", "discoverable", "last_modified", "submitter_id", "owning_collection"))
+    "item",
+    "put_item",
+    ("item_id", "in_archive", "withdrawn", "discoverable", "last_modified", "submitter_id", "owning_collection"),
+)
 
 _ITEM_IN: Final = pairs("collection2item", "item_id", "collection_id", "put_item_in", "put_item")
 
@@ -83,8 +95,15 @@ made AS (
 SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)"""
 
 _HARVESTED: Final = multiset(
-    "harvested_item", key="id", sequence="harvested_item_seq", stage="put_harvested", scope="put_item", owner="item_id",
-    same={"item_id": PLAIN}, rest=("oai_id", "last_harvested"))
+    "harvested_item",
+    key="id",
+    sequence="harvested_item_seq",
+    stage="put_harvested",
+    scope="put_item",
+    owner="item_id",
+    same={"item_id": PLAIN},
+    rest=("oai_id", "last_harvested"),
+)
 
 
 def write_bitstreams(writer: Writer, stage: Stage) -> None:
@@ -97,7 +116,7 @@ def write_bitstreams(writer: Writer, stage: Stage) -> None:
         writer.run("bitstream", _BITSTREAMS)
 
 
-def write_items(writer: Writer, stage: Stage, rare: Set[str]) -> None:
+def write_items(writer: Writer, stage: Stage, rare: AbstractSet[str]) -> None:
     """Write items with bundles and the places of bitstreams; submitters, collections and bitstreams must be there."""
     if not stage.has("put_item"):
         return
@@ -113,18 +132,22 @@ def write_items(writer: Writer, stage: Stage, rare: Set[str]) -> None:
 
 
 _RARE: Final = {
-    "doi": among("t.dspace_object", "put_subject"), "subscription": among("t.dspace_object_id", "put_subject"),
-    "harvested_item": among("t.item_id", "put_item"), "workspaceitem": among("t.item_id", "put_item"),
-    "cwf_workflowitem": among("t.item_id", "put_item"), "supervision_orders": among("t.item_id", "put_item"),
+    "doi": among("t.dspace_object", "put_subject"),
+    "subscription": among("t.dspace_object_id", "put_subject"),
+    "harvested_item": among("t.item_id", "put_item"),
+    "workspaceitem": among("t.item_id", "put_item"),
+    "cwf_workflowitem": among("t.item_id", "put_item"),
+    "supervision_orders": among("t.item_id", "put_item"),
     "versionitem": among("t.item_id", "put_item"),
-    "relationship": f'{among("t.left_id", "put_item")} OR {among("t.right_id", "put_item")}',
+    "relationship": f"{among('t.left_id', 'put_item')} OR {among('t.right_id', 'put_item')}",
 }
 
 _HELD: Final = "SELECT " + ", ".join(
-    f"EXISTS (SELECT FROM {table} t WHERE {condition})" for table, condition in _RARE.items())
+    f"EXISTS (SELECT FROM {table} t WHERE {condition})" for table, condition in _RARE.items()
+)
 
 
-def rare_rows(writer: Writer) -> Set[str]:
+def rare_rows(writer: Writer) -> AbstractSet[str]:
     """The tables, of those in which most objects have no row, where the target has one of the batch's objects.
 
     One question spares a small batch a dozen statements that would find nothing to do.

@@ -49,11 +49,16 @@ def match(connection: Connection, puts: Sequence[Aip]) -> None:
     with connection.cursor() as cursor:
         if sites:
             cursor.execute(_SITE, {"sources": sites})
-        for kind, table, column, rows in (("group", "epersongroup", "name", groups), ("person", "eperson", "email", emails),
-                                          ("person", "eperson", "netid", netids)):
+        for kind, table, column, rows in (
+            ("group", "epersongroup", "name", groups),
+            ("person", "eperson", "email", emails),
+            ("person", "eperson", "netid", netids),
+        ):
             if rows:
                 sql = _BY_NAME.format(kind=kind, table=table, column=column)
-                cursor.execute(sql, {"sources": [row[0] for row in rows], "names": [row[1] for row in rows], "own": own})
+                cursor.execute(
+                    sql, {"sources": [row[0] for row in rows], "names": [row[1] for row in rows], "own": own}
+                )
 
 
 def _owners(aip: Aip) -> set[Uuid]:
@@ -79,7 +84,10 @@ def missing_parents(connection: Connection, puts: Iterable[Aip]) -> dict[Uuid, s
         cursor.execute(_CONTAINERS, {"uuids": list(set().union(*needs.values()))})
         present = {row[0] for row in cursor.fetchall()}
     missing: dict[Uuid, set[Uuid]] = {}
-    while orphans := {uuid for uuid, owners in needs.items() if uuid not in missing
-                      and not owners & (present | there - missing.keys())}:
+    while orphans := {
+        uuid
+        for uuid, owners in needs.items()
+        if uuid not in missing and not owners & (present | there - missing.keys())
+    }:
         missing |= {uuid: needs[uuid] for uuid in orphans}
     return missing

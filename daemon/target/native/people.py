@@ -30,7 +30,15 @@ _ADD: Final = """
 INSERT INTO {table} (uuid, {columns}) SELECT w.uuid, {wanted} FROM {stage} w
 WHERE w.uuid NOT IN (SELECT t.uuid FROM {table} t WHERE {among})"""
 
-_PERSON: Final = ("eperson_id", "email", "netid", "can_log_in", "require_certificate", "self_registered", "sub_frequency")
+_PERSON: Final = (
+    "eperson_id",
+    "email",
+    "netid",
+    "can_log_in",
+    "require_certificate",
+    "self_registered",
+    "sub_frequency",
+)
 _PASSWORD: Final = ("password", "salt", "digest_algorithm")
 _GROUP: Final = ("eperson_group_id", "name", "permanent")
 
@@ -46,7 +54,8 @@ gone AS (
     SELECT FROM closure c WHERE c.parent_id = k.parent_id AND c.child_id = k.child_id) RETURNING 1),
 made AS (
   INSERT INTO group2groupcache (parent_id, child_id) SELECT c.parent_id, c.child_id FROM closure c
-  WHERE NOT EXISTS (SELECT FROM group2groupcache k WHERE k.parent_id = c.parent_id AND k.child_id = c.child_id) RETURNING 1)
+  WHERE NOT EXISTS (SELECT FROM group2groupcache k WHERE k.parent_id = c.parent_id AND k.child_id = c.child_id)
+    RETURNING 1)
 SELECT (SELECT count(*) FROM made), 0, (SELECT count(*) FROM gone)"""
 
 
@@ -68,7 +77,9 @@ def rebuild_cache(writer: Writer) -> None:
 def write_people(writer: Writer, stage: Stage, options: Options) -> bool:
     """Write them; their `dspaceobject` rows must be there. Whether a group or a membership changed."""
     if stage.has("put_person"):
-        _write(writer, "eperson", "put_person", _PERSON + _PASSWORD if options.passwords else _PERSON, ("email", "netid"))
+        _write(
+            writer, "eperson", "put_person", _PERSON + _PASSWORD if options.passwords else _PERSON, ("email", "netid")
+        )
     if not stage.has("put_group"):
         return False
     groups = _write(writer, "epersongroup", "put_group", _GROUP, ("name",))

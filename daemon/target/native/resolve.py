@@ -20,12 +20,19 @@ Far = Literal["group", "person", "community", "collection", "item"]
 """What a reference can be to."""
 
 _FAR: Final[dict[Far, Kind]] = {
-    "group": Kind.GROUP, "person": Kind.PERSON, "community": Kind.COMMUNITY, "collection": Kind.COLLECTION,
+    "group": Kind.GROUP,
+    "person": Kind.PERSON,
+    "community": Kind.COMMUNITY,
+    "collection": Kind.COLLECTION,
     "item": Kind.ITEM,
 }
 
 _TABLES: Final[dict[Far, str]] = {
-    "group": "epersongroup", "person": "eperson", "community": "community", "collection": "collection", "item": "item",
+    "group": "epersongroup",
+    "person": "eperson",
+    "community": "community",
+    "collection": "collection",
+    "item": "item",
 }
 
 _PRESENT: Final = " UNION ALL ".join(
@@ -36,7 +43,8 @@ _ALIASES: Final = "SELECT source::text, target::text FROM aipstream.alias WHERE 
 
 _FIELDS: Final = """
     SELECT concat(s.short_id, '.', f.element, '.' || nullif(f.qualifier, '')), min(f.metadata_field_id)
-    FROM metadatafieldregistry f JOIN metadataschemaregistry s ON s.metadata_schema_id = f.metadata_schema_id GROUP BY 1"""
+    FROM metadatafieldregistry f
+      JOIN metadataschemaregistry s ON s.metadata_schema_id = f.metadata_schema_id GROUP BY 1"""
 
 _FORMATS: Final = """
     SELECT short_description, bitstream_format_id FROM bitstreamformatregistry WHERE short_description IS NOT NULL"""
@@ -111,8 +119,10 @@ class Resolver:
         self._types: dict[tuple[str, str, str, str], int] = {}
         if any(aip.relations for aip in puts):
             cursor.execute(_RELATIONSHIP_TYPES)
-            self._types = {(left, leftward, rightward, right): number
-                           for left, leftward, rightward, right, number in cursor.fetchall()}
+            self._types = {
+                (left, leftward, rightward, right): number
+                for left, leftward, rightward, right, number in cursor.fetchall()
+            }
         self._unknown: dict[Uuid, str] = {}
 
     def _find(self, cursor: Cursor, wanted: dict[Far, set[Uuid]]) -> dict[Far, set[Uuid]]:

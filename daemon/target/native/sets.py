@@ -93,9 +93,19 @@ made AS (
 SELECT (SELECT count(*) FROM made), 0, (SELECT count(*) FROM gone)"""
 
 
-def multiset(  # noqa: PLR0913 -- a statement has that many parts
-    table: str, *, key: str, sequence: str, stage: str, scope: str, scope_column: str = "uuid", owner: str,
-    same: Mapping[str, str], rest: Sequence[str] = (), given: Mapping[str, str] | None = None, where: str = "true",
+def multiset(
+    table: str,
+    *,
+    key: str,
+    sequence: str,
+    stage: str,
+    scope: str,
+    scope_column: str = "uuid",
+    owner: str,
+    same: Mapping[str, str],
+    rest: Sequence[str] = (),
+    given: Mapping[str, str] | None = None,
+    where: str = "true",
 ) -> str:
     """A table of rows with an integer key of their own and no natural one.
 
@@ -110,9 +120,13 @@ def multiset(  # noqa: PLR0913 -- a statement has that many parts
         compared = (compare.format(x=f"{alias}.{column}") for column, compare in same.items())
         return ", ".join(f"{expression} AS {number}" for expression, number in zip(compared, numbers, strict=True))
 
-    update = f"""UPDATE {table} t SET {", ".join(f"{column} = d.{column}" for column in rest)}
+    update = (
+        f"""UPDATE {table} t SET {", ".join(f"{column} = d.{column}" for column in rest)}
   FROM differs d WHERE t.{key} = d.{key} AND t.{key} = ANY (ARRAY(SELECT {key} FROM differs WHERE _n IS NOT NULL))
-  RETURNING 1""" if rest else "SELECT 1 WHERE false"
+  RETURNING 1"""
+        if rest
+        else "SELECT 1 WHERE false"
+    )
     extra = given or {}
     return f"""
 WITH held AS (

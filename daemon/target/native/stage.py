@@ -49,7 +49,8 @@ TABLES: Final[Mapping[str, str]] = {
         sequence_id int, size_bytes bigint, internal_id text""",
     "put_harvested": "item_id uuid, oai_id text, last_harvested timestamptz",
     # what any object may have
-    "put_value": """dspace_object_id uuid, metadata_field_id int, place int, text_value text, text_lang text, authority text,
+    "put_value": """dspace_object_id uuid, metadata_field_id int, place int, text_value text, text_lang text,
+      authority text,
         confidence int, security_level int""",
     "put_policy": """dspace_object uuid, resource_type_id int, action_id int, epersongroup_id uuid, eperson_id uuid,
         start_date date, end_date date, rpname text, rptype text, rpdescription text""",
@@ -64,7 +65,8 @@ TABLES: Final[Mapping[str, str]] = {
         eperson_id uuid""",
     "put_history": "number int, id int, made boolean",
     # submissions
-    "put_draft": """item_id uuid, collection_id uuid, multiple_titles boolean, published_before boolean, multiple_files boolean,
+    "put_draft": """item_id uuid, collection_id uuid, multiple_titles boolean, published_before boolean,
+      multiple_files boolean,
         stage_reached int, page_reached int""",
     "put_workflow": """item_id uuid, collection_id uuid, multiple_titles boolean, published_before boolean,
         multiple_files boolean""",

@@ -51,8 +51,17 @@ def repository(cluster: Cluster, version: str, assetstore: Path, items: int, *, 
 class Pair:
     """One source and one target with the ledger's schema, which share one assetstore: files need no placing here."""
 
-    def __init__(self, cluster: Cluster, source: str, target: str, assetstore: Path, *, versions: Sequence[str] = ("9", "9"),
-                 drafts: bool = False, passwords: bool = False) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        source: str,
+        target: str,
+        assetstore: Path,
+        *,
+        versions: Sequence[str] = ("9", "9"),
+        drafts: bool = False,
+        passwords: bool = False,
+    ) -> None:
         self.cluster = cluster
         self.assetstore = assetstore
         self.names = [f"native_{uuids.uuid4().hex[:10]}" for _ in range(2)]
@@ -75,8 +84,11 @@ class Pair:
 
     def state(self) -> State:
         """Every object of the source with its digest, parents before children."""
-        found = {uuid: (kind, digest) for kind in fingerprint.KINDS
-                 for uuid, digest in fingerprint.sweep(self.source, kind, self.options)}
+        found = {
+            uuid: (kind, digest)
+            for kind in fingerprint.KINDS
+            for uuid, digest in fingerprint.sweep(self.source, kind, self.options)
+        }
         self.source.rollback()
         return found
 
@@ -147,8 +159,13 @@ class Pair:
 
     def differences(self, **how: bool) -> list[str]:
         """What the independent judge says."""
-        return comparator.differences(self.source_dsn, self.target_dsn, source_assetstore=self.assetstore,
-                                      target_assetstore=self.assetstore, **how)
+        return comparator.differences(
+            self.source_dsn,
+            self.target_dsn,
+            source_assetstore=self.assetstore,
+            target_assetstore=self.assetstore,
+            **how,
+        )
 
     def touched(self) -> dict[str, str]:
         """Where every row of the target lies and who wrote it."""
