@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid as uuids
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import psycopg2
 
 from daemon.dspace import connect, fingerprint
 from daemon.dspace.facets import Options
+from daemon.dspace.tables import create_schema
 from daemon.scratch import Cluster
 from daemon.source import Touched, publication, slot
 from daemon.source.wal import Batch, WalSource
@@ -41,10 +43,10 @@ class Followed:
     def source(self, **options: Any) -> WalSource:
         return WalSource(self.dsn, self.slot, **{"patience": 20.0, **options})
 
-    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    def sql(self, statement: str, *values: object, **named: object) -> list[tuple[Any, ...]]:
         """One transaction, committed."""
         with self.writer.cursor() as cursor:
-            cursor.execute(statement, values or None)
+            cursor.execute(statement, named or values or None)
             rows = cursor.fetchall() if cursor.description else []
         self.writer.commit()
         return rows
@@ -88,8 +90,6 @@ def untold(objects: set[tuple[Kind, str]], batches: Sequence[Batch]) -> set[tupl
 
 def make_metadata_site(followed: Followed, items: int) -> None:
     """An almost empty repository: a schema, a field (number 1), and so many items named by `item_uuid`."""
-    from daemon.dspace.tables import create_schema
-
     create_schema(followed.writer, "9")
     followed.writer.commit()
     followed.sql(
@@ -97,8 +97,8 @@ def make_metadata_site(followed: Followed, items: int) -> None:
         INSERT INTO metadatafieldregistry (metadata_field_id, metadata_schema_id, element) VALUES (1, 1, 'title');
         INSERT INTO dspaceobject SELECT md5('item' || n)::uuid FROM generate_series(1, %(n)s) n;
         INSERT INTO item (uuid, in_archive, withdrawn, discoverable, last_modified)
-          SELECT md5('item' || n)::uuid, true, false, true, now() FROM generate_series(1, %(n)s) n"""
-        % {"n": items}
+          SELECT md5('item' || n)::uuid, true, false, true, now() FROM generate_series(1, %(n)s) n""",
+        n=items,
     )
 
 
@@ -109,6 +109,4 @@ ADD_VALUES = """INSERT INTO metadatavalue (metadata_field_id, text_value, place,
 
 def assetstore_of(folder: Path, sample: Path) -> Path:
     """A copy of the sample's files that edits may change."""
-    import shutil
-
     return shutil.copytree(sample, folder / "assetstore")

@@ -44,7 +44,8 @@ def test_a_large_transaction_comes_in_parts_without_repeats() -> None:
     assert len(touches) == len(set(touches)) == 10_000
     assert all(chunk.size <= 4000 + 1000 for chunk in chunks)
     assert [chunk.last for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
-    assert {chunk.lsn for chunk in chunks[:-1]} == {0} and chunks[-1].lsn == 110
+    assert {chunk.lsn for chunk in chunks[:-1]} == {0}
+    assert chunks[-1].lsn == 110
 
 
 def test_memory_of_what_was_given_is_bounded_too() -> None:
@@ -88,7 +89,10 @@ def test_an_open_transaction_is_forgotten_when_the_connection_is_lost() -> None:
     """It comes again as a whole; its number is told if a part of it was given out."""
     made = Assembly(10)
     made.feed(Begin(1, 1, 1))
-    assert made.open and made.abandon() == 0 and not made.open
+    assert made.open
+    assert made.abandon() == 0
+    assert not made.open
     made.feed(Begin(1, 1, 1))
     parts = [made.feed(insert(number)) for number in range(1000)]
-    assert isinstance(parts[-1], Chunk) and made.abandon() == parts[-1].number
+    assert isinstance(parts[-1], Chunk)
+    assert made.abandon() == parts[-1].number

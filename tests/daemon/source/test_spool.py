@@ -29,7 +29,9 @@ def test_what_goes_in_comes_out_in_order(steps: list[str | int], memory: int) ->
             expected.append(chunk(number, step))
     while expected:
         assert spool.take() == expected.pop(0)
-    assert spool.empty and spool.spilled == 0 and spool.take() is None
+    assert spool.empty
+    assert spool.spilled == 0
+    assert spool.take() is None
     spool.close()
 
 
@@ -41,7 +43,8 @@ def test_memory_is_bounded_and_the_file_is_cut_off_when_drained(tmp_path: Path) 
     assert spool.spilled > 30_000
     assert not list(tmp_path.iterdir()), "a process that is killed leaves no file behind"
     assert [spool.take() for _ in range(100)] == [chunk(number, 10) for number in range(100)]
-    assert spool.spilled == 0 and spool.empty
+    assert spool.spilled == 0
+    assert spool.empty
     spool.put(chunk(1))
     assert spool.spilled == 0, "memory is used again"
     spool.close()

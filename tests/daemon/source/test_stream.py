@@ -68,7 +68,8 @@ def test_a_server_restart_loses_and_doubles_nothing_that_was_confirmed(own: Clus
         followed.writer = psycopg2.connect(followed.dsn)
         later = [followed.sql(TITLE, number)[0][0] for number in range(7, 10)]
         found = [one.uuid for one in touched(list(source.until_current()))]
-        assert set(later) <= set(found) and not set(first) & set(found)
+        assert set(later) <= set(found)
+        assert not set(first) & set(found)
         assert len(found) == len(set(found)) == 4
 
 
@@ -131,7 +132,8 @@ def test_a_slot_whose_wal_is_gone_is_lost(own: Cluster) -> None:
     with pytest.raises(SlotLost):
         followed.source().start()
     found = slot.inspect(followed.dsn, followed.slot)
-    assert found is not None and found.lost
+    assert found is not None
+    assert found.lost
     assert slot.drop(followed.dsn, followed.slot)
 
 
@@ -153,7 +155,8 @@ def test_a_killed_consumer_gets_again_what_it_had_not_confirmed(followed: Follow
                                stdout=subprocess.PIPE, text=True)  # fmt: skip
     try:
         followed.sql(TITLE, 1)
-        assert process.stdout is not None and process.stdout.readline().startswith("1 ")
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("1 ")
         if confirm == "confirm":
             time.sleep(1.0)
     finally:
@@ -164,7 +167,8 @@ def test_a_killed_consumer_gets_again_what_it_had_not_confirmed(followed: Follow
     second = followed.sql(TITLE, 2)[0][0]
     with followed.source() as source:
         found = {one.uuid for one in touched(list(source.until_current()))}
-    assert second in found and len(found) == (1 if confirm == "confirm" else 2)
+    assert second in found
+    assert len(found) == (1 if confirm == "confirm" else 2)
 
 
 def test_a_consumer_that_stalls_does_not_hold_up_the_server(followed: Followed) -> None:
@@ -182,7 +186,8 @@ def test_a_consumer_that_stalls_does_not_hold_up_the_server(followed: Followed) 
         while source.received < written and time.monotonic() < deadline:
             source.heartbeat()
             time.sleep(0.1)
-        assert source.received >= written and source.spilled > 1_000_000
+        assert source.received >= written
+        assert source.spilled > 1_000_000
         batches = list(source.until_current())
         assert len({one.uuid for one in touched(batches)}) == 20_000
         assert sum(batch.transactions for batch in batches) == 5
@@ -214,7 +219,8 @@ def test_memory_does_not_grow_with_the_transaction(cluster: Cluster) -> None:
     process = subprocess.Popen([sys.executable, "-c", MEASURE, followed.dsn, followed.slot], cwd=ROOT,
                                stdout=subprocess.PIPE, text=True)  # fmt: skip
     try:
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
         followed.sql(ADD_VALUES, 200_000, 200_000)
         touches, grown = map(int, process.stdout.readline().split())
     finally:

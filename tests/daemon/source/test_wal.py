@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from daemon.scratch import Cluster
 from daemon.source import checks, slot, stream
-from daemon.source.wal import visible
+from daemon.source.wal import WalSource, visible
 from events.aip.model import Kind
 from events.errors import Locked, PreconditionError
 from tests.daemon.source.followed import ADD_VALUES, Followed, make_metadata_site, touched
@@ -57,9 +57,12 @@ def test_a_batch_tells_object_commit_and_time(followed: Followed) -> None:
         title(followed, 1)
         batches = list(source.until_current())
         found = {one.uuid: one for one in touched(batches)}
-        assert found.keys() == {first, second} and all(one.kind is Kind.ITEM for one in found.values())
-        assert found[first].lsn > found[second].lsn and found[first].xid > found[second].xid > 0
-        assert batches[-1].lsn == found[first].lsn and batches[-1].commit_time == found[first].commit_time
+        assert found.keys() == {first, second}
+        assert all(one.kind is Kind.ITEM for one in found.values())
+        assert found[first].lsn > found[second].lsn
+        assert found[first].xid > found[second].xid > 0
+        assert batches[-1].lsn == found[first].lsn
+        assert batches[-1].commit_time == found[first].commit_time
         ((now,),) = followed.sql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24')")
         assert batches[-1].commit_time[:11] == now[:11]
         assert sum(batch.transactions for batch in batches) == 3
@@ -71,7 +74,8 @@ def test_what_was_rolled_back_never_comes(followed: Followed) -> None:
         cursor.execute("UPDATE item SET discoverable = false WHERE uuid = md5('item1')::uuid")
         followed.writer.rollback()
         cursor.execute("UPDATE item SET discoverable = false WHERE uuid = md5('item2')::uuid; SAVEPOINT here; "
-                       "UPDATE item SET discoverable = false WHERE uuid = md5('item3')::uuid; ROLLBACK TO here")  # fmt: skip
+                       "UPDATE item SET discoverable = false WHERE uuid = md5('item3')::uuid; "
+                       "ROLLBACK TO here")  # fmt: skip
         followed.writer.commit()
         ((uuid,),) = followed.sql("SELECT md5('item2')::uuid::text")
         assert [one.uuid for one in touched(list(source.until_current()))] == [uuid]
@@ -115,7 +119,9 @@ def test_a_large_transaction_comes_in_slices_and_is_confirmed_at_its_end(followe
     with followed.source() as source:
         batches = source.until_current()
         one = next(batches)
-        assert before is not None and one.lsn == before.confirmed_lsn and one.transactions == 0
+        assert before is not None
+        assert one.lsn == before.confirmed_lsn
+        assert one.transactions == 0
         assert len(one.touched) < 12_000
         source.confirm(one.lsn)
     with followed.source() as source:
@@ -169,7 +175,8 @@ def test_a_commit_that_waits_for_a_standby_is_waited_for() -> None:
             consumer = threading.Thread(target=lambda: handed.extend(next(source.batches(30.0)).touched))
             consumer.start()
             time.sleep(1.0)
-            assert waiting.is_alive() and handed == []
+            assert waiting.is_alive()
+            assert handed == []
             configure(own, "ALTER SYSTEM RESET synchronous_standby_names")
             waiting.join()
             consumer.join()
@@ -205,8 +212,6 @@ def test_until_current_ends_on_an_idle_server_even_without_a_heartbeat(followed:
     role = f"quiet_{followed.slot}"
     followed.sql(f"CREATE ROLE {role} LOGIN REPLICATION; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}; "
                  "REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC")  # fmt: skip
-    from daemon.source.wal import WalSource
-
     with WalSource(followed.dsn.replace("postgres@", f"{role}@"), followed.slot) as source:
         assert source.heartbeat() is False
         uuid = title(followed, 1)
@@ -265,3 +270,14 @@ def test_values_of_many_items_in_many_transactions_all_come(followed: Followed) 
         assert len({one.uuid for one in batch.touched}) == len(batch.touched)
     assert len({one.uuid for one in touched(batches)}) == 21
     assert sum(batch.transactions for batch in batches) == 20
+
+
+def test_a_delete_that_tells_no_owner_asks_to_compare(followed: Followed) -> None:
+    """Somebody set the replica identity back: what was deleted cannot be known, and is not passed over."""
+    title(followed, 1)
+    followed.sql("ALTER TABLE metadatavalue REPLICA IDENTITY DEFAULT")
+    with followed.source() as source:
+        list(source.until_current())
+        followed.sql("DELETE FROM metadatavalue")
+        batches = list(source.until_current())
+    assert Kind.ITEM in frozenset().union(*(batch.sweep for batch in batches))
