@@ -199,7 +199,8 @@ class Dropper:
 
     def parts(self) -> None:
         """Take the bundles in `drop_bundle` and the bitstreams in `drop_bitstream` away,
-        unless something holds them."""
+        unless something holds them.
+        """
         cursor, run = self.writer.cursor, self.writer.run
         cursor.execute(_STRAY_BUNDLES)
         self._delete("bundle2bitstream", "bundle_id", "drop_bundle")

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg2
 
 from daemon.dspace import fingerprint, snapshot
-from daemon.dspace.connect import connect
+from daemon.dspace.connect import Connection, connect
 from daemon.dspace.facets import Options
 from daemon.dspace.fresh import install
 from daemon.dspace.tables import create_schema
@@ -71,10 +71,14 @@ class Pair:
         self.target = connect(self.target_dsn, "target")
         self.options = Options(versions[0] == "10", False, passwords, drafts)
         self.target_options = Options(versions[1] == "10", True, passwords, drafts)
+        self._editing: Connection | None = None
         ledger.create(self.target)
         self.target.commit()
 
     def close(self) -> None:
+        """Cut the connections and drop both databases."""
+        if self._editing is not None:
+            self._editing.close()
         self.source.close()
         self.target.close()
         for name in self.names:
@@ -110,8 +114,14 @@ class Pair:
         return self.read(changed, after), gone
 
     def editor(self, seed: int) -> Editor:
-        self.editing = psycopg2.connect(self.source_dsn)
-        return Editor(self.editing, self.assetstore, seed)
+        """Somebody who edits the source."""
+        self._editing = psycopg2.connect(self.source_dsn)
+        return Editor(self._editing, self.assetstore, seed)
+
+    def one(self, sql: str, *values: object) -> Aip:
+        """The object of the source whose UUID that statement gives, whole."""
+        state = self.state()
+        return self.read([str(self.sql(sql, *values)[0][0])], state)[0]
 
     def sql(self, statement: str, *values: object, end: str = "source") -> list[tuple]:
         """One statement on an end, committed at once."""
@@ -166,6 +176,10 @@ class Pair:
             target_assetstore=self.assetstore,
             **how,
         )
+
+    def follow(self, before: State) -> Written:
+        """Write to the target what has changed on the source since then."""
+        return self.write(*self.changes(before, self.state()))
 
     def touched(self) -> dict[str, str]:
         """Where every row of the target lies and who wrote it."""
