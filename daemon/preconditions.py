@@ -17,7 +17,7 @@ import psycopg2
 from daemon.config import Config, Source, Target
 from daemon.dspace import coverage, version
 from daemon.dspace.connect import Connection, connect
-from daemon.dspace.tables import content_tables
+from daemon.dspace.tables import VERSIONS, content_tables
 from daemon.dspace.version import Repository
 from daemon.parts import blobs_of, log_of, state_path, stores_of
 from daemon.source import checks
@@ -62,11 +62,11 @@ def preconditions(config: Config) -> list[Precondition]:
     source = target = None
     if config.source is not None:
         source = _look("source", config.source.dsn, found)
-        found += _guarded("source", lambda: _source(config.need_source(), source))
+        found += _guarded("source", lambda: _source(config.need_source(), reached=source is not None))
     if config.target is not None:
         target = _look("target", config.target.dsn, found)
-        found += _guarded("target", lambda: _target(config.need_target(), target))
-    if source is not None and target is not None:
+        found += _guarded("target", lambda: _target(config.need_target(), reached=target is not None))
+    if isinstance(source, Repository) and isinstance(target, Repository):
         found += _guarded("both", lambda: _pair(config, source, target))
     return found
 
@@ -78,8 +78,10 @@ def _guarded(where: Where, look: Callable[[], Iterator[Precondition]]) -> Iterat
         yield Precondition(where, False, str(error).strip(), getattr(error, "hint", ""))
 
 
-def _look(where: Literal["source", "target"], dsn: str, found: list[Precondition]) -> Repository | None:
-    """What DSpace it is, if it is one; the answer is added to `found`."""
+def _look(
+    where: Literal["source", "target"], dsn: str, found: list[Precondition]
+) -> Repository | Literal["may not be read"] | None:
+    """What DSpace it is, None if it is none or does not answer; what is to be said of it is added to `found`."""
     try:
         with closing(connect(dsn, where, readonly=True)) as connection:
             repository = version.probe(connection)
@@ -87,9 +89,9 @@ def _look(where: Literal["source", "target"], dsn: str, found: list[Precondition
     except AipstreamError as error:
         found.append(Precondition(where, False, str(error), error.hint))
         return None
-    except psycopg2.Error as error:
-        found.append(Precondition(where, False, str(error).strip(), "GRANT SELECT on the tables of DSpace."))
-        return None
+    except psycopg2.errors.InsufficientPrivilege as error:
+        found.append(Precondition(where, False, str(error).strip(), "See the rights that are missing below."))
+        return "may not be read"
     server = repository.server_version
     found += [
         Precondition(
@@ -147,21 +149,23 @@ def _free(folder: Path) -> str:
     return f"{shutil.disk_usage(folder).free / 1e9:,.1f} GB free"
 
 
-def _rights(connection: Connection, family: str) -> list[tuple[str, bool, bool]]:
+def _rights(connection: Connection) -> list[tuple[str, bool, bool]]:
+    """(name, whether it can be read, whether it can be written) of every content table that is there."""
+    tables = set().union(*map(content_tables, VERSIONS))
     with connection.cursor() as cursor:
-        cursor.execute(_RIGHTS, {"tables": sorted(content_tables(family))})
+        cursor.execute(_RIGHTS, {"tables": sorted(tables)})
         return cursor.fetchall()
 
 
-def _source(source: Source, repository: Repository | None) -> Iterator[Precondition]:
-    if repository is not None:
+def _source(source: Source, *, reached: bool) -> Iterator[Precondition]:
+    if reached:
         if source.mode == "wal":
             for finding in checks.check(source.dsn, source.slot, source.slot):
                 mend = finding.mend.replace("`aipstream slot prepare`", "`aipstream init`")
                 yield Precondition("source", finding.ok, finding.what, mend)
         else:
             with closing(connect(source.dsn, "source")) as connection:
-                unreadable = [table for table, reads, _ in _rights(connection, repository.family) if not reads]
+                unreadable = [table for table, reads, _ in _rights(connection) if not reads]
                 with connection.cursor() as cursor:
                     cursor.execute(_ACCOUNT)
                     (role, *_) = cursor.fetchone() or ("",)
@@ -181,10 +185,10 @@ def _source(source: Source, repository: Repository | None) -> Iterator[Precondit
         )
 
 
-def _target(target: Target, repository: Repository | None) -> Iterator[Precondition]:
-    if repository is not None:
+def _target(target: Target, *, reached: bool) -> Iterator[Precondition]:
+    if reached:
         with closing(connect(target.dsn, "target", readonly=True)) as connection:
-            unwritable = [table for table, _, writes in _rights(connection, repository.family) if not writes]
+            unwritable = [table for table, _, writes in _rights(connection) if not writes]
             with connection.cursor() as cursor:
                 cursor.execute(_SEQUENCES)
                 fixed = [name for (name,) in cursor.fetchall()]

@@ -1,0 +1,35 @@
+"""Where everything stands."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.daemon.cli.place import Place
+
+
+@pytest.mark.parametrize("place", ["poll", "wal"], indirect=True)
+def test_lag_is_what_is_in_the_log_and_not_on_the_target(place: Place) -> None:
+    """Before anything, after a snapshot, after a replay."""
+    before = place.good("status", "--json").json
+    assert (before["log"]["end"], before["lag"]["events"]) == (0, 0)
+    end = place.good("snapshot", "--json").json["position"]
+    captured = place.good("status", "--json").json
+    assert (captured["lag"]["events"], captured["replay"]["position"]) == (end, 0)
+    assert captured["lag"]["seconds"] > 0
+    place.good("replay")
+    replayed = place.good("status", "--json").json
+    assert (replayed["lag"]["events"], replayed["lag"]["seconds"], replayed["replay"]["position"]) == (0, 0.0, end)
+    assert replayed["capture"]["objects"] == replayed["replay"]["objects"]
+    assert (replayed["lag"]["bytes"] is not None) == (place.mode == "wal")
+    assert replayed["verified"] is None
+    place.good("verify")
+    assert place.good("status", "--json").json["verified"]["differing"] == 0
+    assert "0 events, 0.0 s" in place.good("status").out
+
+
+def test_without_a_log_it_says_how_to_make_one(place: Place) -> None:
+    """`init` makes it."""
+    (place.folder / "log.sqlite").unlink()
+    done = place("status")
+    assert done.code == 2
+    assert "aipstream init" in done.err
