@@ -17,8 +17,11 @@ End = Literal["source", "target"]
 
 _SESSION = (
     "SET SESSION timezone = 'UTC'; SET SESSION datestyle = 'ISO, YMD'; SET SESSION client_min_messages = error; "
-    "SET SESSION standard_conforming_strings = on; SET SESSION bytea_output = 'hex'; SET SESSION jit = off"
+    "SET SESSION standard_conforming_strings = on; SET SESSION bytea_output = 'hex'; SET SESSION jit = off; "
+    "SET SESSION random_page_cost = 1.1"
 )
+# PostgreSQL's default price of a page out of order is that of spinning disks. With it the planner reads all of
+# `metadatavalue` for every slice of a repository of middle size (10,000 items: 0.8 ms an item instead of 0.3).
 
 
 def unreachable(end: End, dsn: str, error: Exception) -> AipstreamError:

@@ -32,7 +32,7 @@ from daemon.dspace.facets import Options, query
 from daemon.failpoint import failpoint
 from daemon.source import Emitted, Touched
 from daemon.source.assetstore import Assetstore
-from daemon.source.capture import Capture, Captured, slices, tuned
+from daemon.source.capture import Capture, Captured, slices
 from daemon.source.emitter import PUT_ORDER, Emitter, Pending, added, batches, instant, parents_first
 from daemon.source.merge import merged
 from daemon.source.poll import LSN
@@ -112,7 +112,7 @@ def _end_with_parent() -> None:
 
 
 def _joined(dsn: str, snapshot: str) -> Connection:
-    connection = tuned(connect(dsn, "source"))
+    connection = connect(dsn, "source")
     try:
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION SNAPSHOT %s", (snapshot,))

@@ -68,18 +68,6 @@ def slices(digests: Mapping[Uuid, str]) -> Iterator[dict[Uuid, str]]:
         yield some
 
 
-def tuned(connection: Connection) -> Connection:
-    """The connection, set up for reading slices. It must not be in a transaction that matters.
-
-    PostgreSQL's default price of a page out of order is that of spinning disks; with it, the planner reads all of
-    `metadatavalue` for every slice of a repository of middle size (10,000 items: 0.8 ms an item instead of 0.3).
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SET SESSION random_page_cost = 1.1")
-    connection.commit()
-    return connection
-
-
 def parents(aip: Aip) -> tuple[Uuid, ...]:
     """The containers of an object: of an item its owning collection first, then those it is mapped into."""
     own = [row.owning_collection for row in aip.items if row.uuid == aip.uuid and row.owning_collection]

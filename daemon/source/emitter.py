@@ -27,7 +27,7 @@ from daemon.dspace.facets import Options, query
 from daemon.failpoint import failpoint
 from daemon.source import Emitted, Touched
 from daemon.source.assetstore import SourceFiles
-from daemon.source.capture import MOST_OBJECTS, Capture, Captured, slices, tuned
+from daemon.source.capture import MOST_OBJECTS, Capture, Captured, slices
 from daemon.source.state import FileKey, Known, Parked, State
 from events.aip.model import Kind, Uuid
 from events.blobs import Blobs
@@ -144,7 +144,7 @@ class Emitter:
     def connection(self) -> Connection:
         """The emitter's own connection, opened when it is needed and again when it was lost."""
         if self._connection is None or self._connection.closed:
-            self._connection = tuned(self.connect())
+            self._connection = self.connect()
         return self._connection
 
     # --- what the sources call ------------------------------------------------------------------------------------
