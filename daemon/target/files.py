@@ -16,7 +16,8 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,8 @@ from events.errors import ChecksumMismatch, TargetUnreachable
 
 _CONVENTIONAL = re.compile(r"[0-9]{6,39}")
 _CHUNK = 1 << 20
+_LARGE = 4 << 20
+_STALE_SECONDS = 3600
 
 
 class Wanted(NamedTuple):
@@ -39,6 +42,14 @@ class Wanted(NamedTuple):
     sha256: str
     md5: str | None
     size: int
+
+
+class _Fresh(NamedTuple):
+    """A file to be written: the bitstreams that will name it, and its temporary and final path."""
+
+    group: list[Wanted]
+    temporary: Path
+    final: Path
 
 
 class Assetstore:
@@ -53,7 +64,28 @@ class Assetstore:
             )
         self._durable = Durable(folder)
         owner = folder.stat()
-        self._owner = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else None
+        mine = (os.geteuid(), os.getegid()) == (owner.st_uid, owner.st_gid)
+        self._owner = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 and not mine else None
+
+        self._incoming = folder / ".aipstream"
+        try:
+            self._incoming.mkdir(mode=0o750, exist_ok=True)
+            self._clear_stale()
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _clear_stale(self) -> None:
+        """Remove what a killed process left on its way in."""
+        before = time.time() - _STALE_SECONDS
+        for path in self._incoming.iterdir():
+            if path.stat().st_mtime < before:
+                path.unlink()
+
+    def _unusable(self, error: OSError) -> TargetUnreachable:
+        return TargetUnreachable(
+            f"[target] assetstore {self.folder}: {error}",
+            "Check the free space, the mount and the rights of the folder.",
+        )
 
     def path(self, internal_id: str) -> Path:
         """Where the file of that id lies."""
@@ -80,47 +112,57 @@ class Assetstore:
             contents.setdefault((each.internal_id, each.sha256), []).append(each)
         placed: dict[Uuid, str] = {}
         failed: dict[Uuid, Exception] = {}
-        fresh: list[tuple[Path, Path]] = []
+        fresh: list[_Fresh] = []
+        claimed: set[str] = set()
         try:
-            with ThreadPoolExecutor(4, thread_name_prefix="place") as pool:
-                outcomes = pool.map(lambda group: self._stage(group[0], blobs), contents.values())
-                for group, (identifier, staged, error) in zip(contents.values(), outcomes, strict=True):
-                    for each in group:
-                        if error is not None:
-                            failed[each.bitstream] = error
-                        elif identifier is not None:
-                            placed[each.bitstream] = identifier
-                    if staged is not None:
-                        fresh.append(staged)
-                self._publish(fresh)
+            for group in contents.values():
+                identifier = self._identifier(group[0], claimed)
+                claimed.add(identifier)
+                placed.update((each.bitstream, identifier) for each in group)
+                final = self.path(identifier)
+                if not final.exists():
+                    fresh.append(_Fresh(group, self._incoming / f"{final.name}.{secrets.token_hex(4)}", final))
+            for done, error in self._copied(fresh, blobs):
+                if error is not None:
+                    failed.update((each.bitstream, error) for each in done.group)
+            fresh = [each for each in fresh if each.group[0].bitstream not in failed]
+            self._publish(fresh)
+            placed = {bitstream: identifier for bitstream, identifier in placed.items() if bitstream not in failed}
         except OSError as error:
-            for temporary, _ in fresh:
-                temporary.unlink(missing_ok=True)
-            raise TargetUnreachable(
-                f"[target] assetstore {self.folder}: {error}",
-                "Check the free space, the mount and the rights of the folder.",
-            ) from error
+            for file in fresh:
+                file.temporary.unlink(missing_ok=True)
+            raise self._unusable(error) from error
         return placed, failed
 
-    def _stage(self, content: Wanted, blobs: Blobs) -> tuple[str | None, tuple[Path, Path] | None, Exception | None]:
-        """The id, and the temporary and final path if a file had to be written."""
+    def _identifier(self, content: Wanted, claimed: set[str]) -> str:
+        """The source's id if it is a usual one and free here, or holds this content already; else a new one."""
         identifier = content.internal_id or ""
-        if not _CONVENTIONAL.fullmatch(identifier) or not self._free_or_same(identifier, content):
-            identifier = str(secrets.randbits(127) | 1 << 126)
-        final = self.path(identifier)
-        if final.exists():
-            return identifier, None, None
-        final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = final.with_name(f".{final.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        usual = _CONVENTIONAL.fullmatch(identifier) and identifier not in claimed
+        if usual and self._free_or_same(identifier, content):
+            return identifier
+        return str(secrets.randbits(127) | 1 << 126)
+
+    def _copied(self, fresh: Sequence[_Fresh], blobs: Blobs) -> Iterator[tuple[_Fresh, Exception | None]]:
+        """Each of the files with the error of its content, if there is one. Large files by several threads: hashing
+        lets go of the interpreter, small files do not.
+        """
+        small = [each for each in fresh if each.group[0].size < _LARGE]
+        large = [each for each in fresh if each.group[0].size >= _LARGE]
+        for each in small:
+            yield each, self._attempted(each, blobs)
+        if large:
+            with ThreadPoolExecutor(4, thread_name_prefix="place") as pool:
+                yield from zip(large, pool.map(lambda each: self._attempted(each, blobs), large), strict=True)
+
+    def _attempted(self, each: _Fresh, blobs: Blobs) -> Exception | None:
         try:
-            self._copy(content, blobs, temporary)
+            self._copy(each.group[0], blobs, each.temporary)
         except OSError:
-            temporary.unlink(missing_ok=True)
             raise
         except Exception as error:  # noqa: BLE001 - one bad content must not stop the others; the caller parks it
-            temporary.unlink(missing_ok=True)
-            return None, None, error
-        return identifier, (temporary, final), None
+            each.temporary.unlink(missing_ok=True)
+            return error
+        return None
 
     def _free_or_same(self, identifier: str, content: Wanted) -> bool:
         """Whether that id is free, or its file holds this content already (placed before a crash, or shared)."""
@@ -152,13 +194,15 @@ class Assetstore:
                 f"but its row says {content.size} bytes with MD5 {content.md5}"
             )
 
-    def _publish(self, fresh: Sequence[tuple[Path, Path]]) -> None:
+    def _publish(self, fresh: Sequence[_Fresh]) -> None:
         """Contents to disk, then names, then folders: in this order a name never stands for missing bytes."""
-        self._durable.sync([temporary for temporary, _ in fresh])
+        self._durable.sync([each.temporary for each in fresh])
         folders: set[Path] = set()
-        for temporary, final in fresh:
-            temporary.rename(final)
-            folders |= set(_below(final.parent, self.folder))
+        for each in fresh:
+            if each.final.parent not in folders:
+                each.final.parent.mkdir(parents=True, exist_ok=True)
+                folders.update(_below(each.final.parent, self.folder))
+            each.temporary.rename(each.final)
         if self._owner:
             for folder in folders - {self.folder}:
                 with contextlib.suppress(PermissionError):
