@@ -6,7 +6,7 @@ either side; and it says how much that is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from daemon import replayer
@@ -19,6 +19,7 @@ from daemon.source.bootstrap import Progress
 from daemon.target import ledger
 from daemon.target.batch import OnDrift
 from daemon.target.replay import Applied
+from events.aip.model import Uuid
 from events.errors import Interrupted
 from events.event import Position
 
@@ -59,10 +60,11 @@ def replay_current(
     after: Position | None = None,
     until: Position | None = None,
     on_drift: OnDrift | None = None,
+    again: Sequence[Uuid] = (),
     told: Replayed | None = None,
     stopped: Stopped = lambda: False,
 ) -> tuple[Applied, list[SequenceChange], Position, int]:
-    """Replay the log to its end as of now (or `until`), then the sequences.
+    """Replay the log to its end as of now (or `until`), the objects of `again` once more, then the sequences.
 
     Returns the counts, the sequences that moved, the position reached and how many events are parked.
     """
@@ -80,6 +82,8 @@ def replay_current(
             stopped=stopped,
             progress=lambda position, _applied: tell(position - begin, end - begin),
         )
+        if again and not stopped():
+            applied.add(target.again(again))
         moved = replayer.finish(target)
         position = target.position()
         if stopped() and position < end:

@@ -10,10 +10,12 @@ from typing import Final
 from daemon.config import Config
 from daemon.dspace.connect import connect
 from daemon.target import ledger
+from events.aip.model import Uuid
 from events.errors import ConfigError
 from events.event import Position, lsn_number
 from events.log import Log
 
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LSN: Final = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 
 
@@ -32,6 +34,16 @@ def position_of(log: Log, text: str) -> Position:
         ) from error
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return log.position(time=moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+
+
+def uuid_of(log: Log, thing: str) -> Uuid:
+    """The object meant by a UUID or by a handle, as the log knows it. Raises ConfigError."""
+    if _UUID.fullmatch(thing):
+        return thing.lower()
+    found = log.lookup_handle(thing.removeprefix("hdl:").removeprefix("http://hdl.handle.net/"))
+    if found is None:
+        raise ConfigError(f"no event has the handle {thing!r}", "Give the whole handle (123456789/42) or a UUID.")
+    return found.event.uuid
 
 
 def own_position(config: Config, log: Log) -> Position:

@@ -88,9 +88,16 @@ def _slot(dsn: str, name: str) -> Status:
     found = inspect(dsn, name)
     if found is None:
         return {"name": name, "exists": False}
-    return {"name": name, "exists": True, "active": found.active, "wal_status": found.wal_status, "lag": found.lag,
-            "retained": found.retained, "safe_wal_size": found.safe_wal_size,
-            "confirmed_lsn": lsn_text(found.confirmed_lsn)}
+    return {
+        "name": name,
+        "exists": True,
+        "active": found.active,
+        "wal_status": found.wal_status,
+        "lag": found.lag,
+        "retained": found.retained,
+        "safe_wal_size": found.safe_wal_size,
+        "confirmed_lsn": lsn_text(found.confirmed_lsn),
+    }
 
 
 def _replay(config: Config, log: Log) -> Status:
@@ -102,12 +109,21 @@ def _replay(config: Config, log: Log) -> Status:
             position, lsn, committed, applied = cursor.fetchone() or (0, 0, None, None)
             cursor.execute(_LEDGER)
             objects = dict(cursor.fetchall())
-            cursor.execute("SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE "
-                           "l.locktype = 'advisory' AND l.objid = %s AND d.datname = current_database())",
-                           [ledger.LOCK])
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE "
+                "l.locktype = 'advisory' AND l.objid = %s AND d.datname = current_database())",
+                [ledger.LOCK],
+            )
             (active,) = cursor.fetchone() or (False,)
-        return {"position": position, "lsn": lsn_text(lsn), "commit_time": committed, "applied_at": applied,
-                "objects": objects, "parked": len(ledger.parked(connection)), "process": active}
+        return {
+            "position": position,
+            "lsn": lsn_text(lsn),
+            "commit_time": committed,
+            "applied_at": applied,
+            "objects": objects,
+            "parked": len(ledger.parked(connection)),
+            "process": active,
+        }
 
 
 def _lag(log: Log, told: Status) -> Status:

@@ -59,7 +59,10 @@ class VerificationDiffers(AipstreamError):
     """Source and target are not the same."""
 
     exit_code = 4
-    hint = "`aipstream verify --details` names the differences; `aipstream snapshot` followed by `replay` mends them."
+    hint = (
+        "`aipstream verify --details` names the differences. `aipstream replay --again UUID` writes an object anew that "
+        "was edited on the target; `aipstream snapshot` and `replay` bring what the log lacks."
+    )
 
 
 class GapInLog(AipstreamError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,6 @@ from daemon.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from events.log import Entry, Log
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @click.command()
@@ -34,7 +31,7 @@ def log(session: Session, thing: str | None, after: str | None, limit: int, payl
     session.json = as_json
     session.messages()
     from daemon.parts import log_of
-    from daemon.positions import position_of
+    from daemon.positions import position_of, uuid_of
 
     events = log_of(session.config)
     if payload is not None:
@@ -44,7 +41,7 @@ def log(session: Session, thing: str | None, after: str | None, limit: int, payl
     if thing is None:
         entries = list(events.read(max(0, events.end() - limit) if begin is None else begin, limit))
     else:
-        entries = [entry for entry in events.history(_uuid(events, thing)) if entry.position > (begin or 0)]
+        entries = [entry for entry in events.history(uuid_of(events, thing)) if entry.position > (begin or 0)]
         entries = entries[:limit] if begin is not None else entries[-limit:]
     show(
         session,
@@ -55,17 +52,6 @@ def log(session: Session, thing: str | None, after: str | None, limit: int, payl
         ),
         *([] if entries else ["no events"]),
     )
-
-
-def _uuid(events: Log, thing: str) -> str:
-    from events.errors import ConfigError
-
-    if _UUID.fullmatch(thing):
-        return thing.lower()
-    found = events.lookup_handle(thing.removeprefix("hdl:").removeprefix("http://hdl.handle.net/"))
-    if found is None:
-        raise ConfigError(f"no event has the handle {thing!r}", "Give the whole handle (123456789/42) or a UUID.")
-    return found.event.uuid
 
 
 def _payload(session: Session, events: Log, position: int) -> None:

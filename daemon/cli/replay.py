@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     type=click.Choice(["overwrite", "skip", "park"]),
     help="What to do with objects that were edited on the target. [default: that of the configuration]",
 )
+@click.option(
+    "--again",
+    multiple=True,
+    metavar="HANDLE|UUID",
+    help="Write that object anew, as the log has it last, "
+    "though it was applied before: what was edited on the target is undone. May be repeated.",
+)
 @dry_run_option
 @json_option
 @pass_session
@@ -36,6 +43,7 @@ def replay(
     begin: str | None,
     end: str | None,
     on_drift: Any,  # noqa: ANN401
+    again: tuple[str, ...],
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -50,7 +58,7 @@ def replay(
     from daemon.catch_up import replay_current
     from daemon.parts import log_of
     from daemon.pipeline import Stop
-    from daemon.positions import own_position, position_of
+    from daemon.positions import own_position, position_of, uuid_of
     from daemon.progress import Progress
     from daemon.replay_loop import told
     from events.errors import ConfigError, ObjectsParked
@@ -59,6 +67,7 @@ def replay(
     log = log_of(config)
     after = position_of(log, begin) if begin else None
     until = min(position_of(log, end), log.end()) if end else log.end()
+    anew = [uuid_of(log, thing) for thing in again]
     own = own_position(config, log)
     if after is not None and after > own:
         raise ConfigError(
@@ -66,7 +75,7 @@ def replay(
             "Leave --from away to go on where the target is.",
         )
     if dry_run:
-        _would(session, log, own if after is None else after, until, own)
+        _would(session, log, own if after is None else after, until, own, anew)
         return
     log.close()
     stop = Stop()
@@ -76,6 +85,7 @@ def replay(
             after=after,
             until=until,
             on_drift=on_drift,
+            again=anew,
             stopped=stop,
             told=lambda done, total: progress.to(done, total),
         )
@@ -102,7 +112,7 @@ def replay(
         raise ObjectsParked(f"parked: {counted(parked, 'event')} could not be applied")
 
 
-def _would(session: Session, log: Log, after: Position, until: Position, own: Position) -> None:
+def _would(session: Session, log: Log, after: Position, until: Position, own: Position, again: list[str]) -> None:
     counts: dict[tuple[str, str], int] = {}
     for entry in log.read(after, limit=max(0, until - after)):
         name = entry.event.kind.value, entry.event.type.value
@@ -116,6 +126,7 @@ def _would(session: Session, log: Log, after: Position, until: Position, own: Po
             "from": after,
             "until": until,
             "position": own,
+            "again": again,
             "events": [{"kind": kind, "type": what, "events": count} for (kind, what), count in sorted(counts.items())],
         },
         f"would replay positions {after + 1:,} to {until:,}" if until > after else "nothing to replay",

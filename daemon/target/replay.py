@@ -23,7 +23,7 @@ from daemon.dspace.connect import Connection, connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.failpoint import failpoint
 from daemon.target import ledger
-from daemon.target.batch import Decided, Drifted, OnDrift, Put, decide, newest, parked
+from daemon.target.batch import Ahead, Decided, Drifted, OnDrift, Put, decide, newest, parked
 from daemon.target.files import Assetstore, Wanted
 from daemon.target.native import match, missing_parents, write
 from events.aip.model import Aip, Kind, Uuid
@@ -99,6 +99,7 @@ class NativeTarget:
         self._settings = (passwords, drafts)
         self._connection: Connection | None = None
         self._options: Options | None = None
+        self._ahead: Ahead = {}
 
     # --- the connection -------------------------------------------------------------------------------------------
 
@@ -142,12 +143,14 @@ class NativeTarget:
 
     # --- batches ----------------------------------------------------------------------------------------------------
 
-    def apply(self, entries: Sequence[Entry]) -> Applied:
+    def apply(self, entries: Sequence[Entry], ahead: Ahead | None = None) -> Applied:
         """Apply a run of the log: consecutive entries after the position. Raises TargetUnreachable.
 
-        The position moves to the last entry. What cannot be applied is parked; what it was waiting for releases it.
+        `ahead` is what `batch.decode_ahead` made of them, if anybody did. The position moves to the last entry. What cannot be applied is parked; what it was waiting for releases it.
         """
+        self._ahead = ahead or {}
         done = self._apply(newest(entries), move_to=entries[-1] if entries else None)
+        self._ahead = {}
         done.events = len(entries)
         return done
 
@@ -156,6 +159,13 @@ class NativeTarget:
         rows = ledger.parked(self.connection, uuids)
         self.connection.rollback()
         return self._again([row.uuid for row in rows])
+
+    def again(self, uuids: Sequence[Uuid]) -> Applied:
+        """Apply the last event of each of those objects once more, whatever the ledger says of them.
+
+        Mends what was edited here. Events after the position are left to their turn.
+        """
+        return self._again(uuids)
 
     def discard(self, uuids: Sequence[Uuid]) -> int:
         """Forget parked events; the objects stay as they are on the target until their next event."""
@@ -230,7 +240,7 @@ class NativeTarget:
         """Everything of one batch; returns the counts and the objects that are now there."""
         connection = self.connection
         standings = ledger.standings(connection, [entry.event.uuid for entry in entries])
-        decided = decide(entries, standings, again=again)
+        decided = decide(entries, standings, self._ahead, again=again)
         done = Applied(old=decided.old)
         match(connection, [put.aip for put in decided.puts])
         aside = list(decided.broken)

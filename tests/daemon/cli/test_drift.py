@@ -23,3 +23,14 @@ def test_an_edit_on_the_target_is_told_and_done_with_as_asked(
     if code == 3:
         (parked,) = replicated.good("park", "--json").json["parked"]
         assert (parked["side"], parked["error"]) == ("replay", "EditedOnTarget")
+
+
+def test_an_object_is_written_anew_if_asked(replicated: Place) -> None:
+    """What was edited on the target alone is undone, though its event was applied long ago."""
+    item = rename(replicated, replicated.target, "Edited behind our back")
+    assert replicated("verify").code == 4
+    replicated.good("replay")
+    assert replicated("verify").code == 4
+    assert replicated.good("replay", "--again", item, "--json").json["applied"]["written"] == 1
+    replicated.good("verify")
+    assert replicated.differences() == []

@@ -21,7 +21,7 @@ KEYS = {
     ("init",): {"dry_run", "steps"},
     ("snapshot", "--dry-run"): {"dry_run", "objects", "slot_would_be_made"},
     ("snapshot",): {"captured", "slot_made", "objects", "position", "parked"},
-    ("replay", "--dry-run"): {"dry_run", "from", "until", "position", "events"},
+    ("replay", "--dry-run"): {"dry_run", "from", "until", "position", "again", "events"},
     ("replay",): {"applied", "sequences", "position", "parked", "drifted", "differing", "losses"},
     ("park", "retry", "--all"): {"released", "parked", "asked", "dry_run"},
     ("run", "--until-current"): {"captured", "applied", "sequences", "position", "parked"},
