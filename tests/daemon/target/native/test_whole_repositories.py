@@ -50,7 +50,7 @@ def test_staged_tables_are_empty_after_a_write(pair: Pair) -> None:
 
 
 def apply_in_pieces(pair: Pair, puts: list[Aip], random: Random) -> None:
-    """Write in batches of random sizes, as a replay does: park what lacks its owner, come back to what lacked others."""
+    """Write in batches of random sizes, as a replay does: park orphans, come back to what lacked a reference."""
     parked: list[Aip] = []
     waiting: dict[Uuid, Aip] = {}
 
