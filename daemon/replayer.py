@@ -7,10 +7,12 @@ anywhere, by any signal, and simply be started again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from daemon.dspace import sequences
 from daemon.failpoint import failpoint
+from daemon.target.batch import Ahead, decode_ahead
 from daemon.target.replay import Applied, NativeTarget
 from events.event import Position
 from events.log import Entry, Log
@@ -53,12 +55,20 @@ def replay(
     begin = target.position() if after is None else after
     end = log.end() if until is None else until
     total = Applied()
-    for run in batches(log.read(begin, limit=max(0, end - begin)), batch):
-        if stopped():
-            break
-        total.add(target.apply(run))
-        if progress:
-            progress(run[-1].position, total)
+    runs = batches(log.read(begin, limit=max(0, end - begin)), batch)
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+        run = next(runs, None)
+        ahead: Ahead | None = None
+        while run and not stopped():
+            following = next(runs, None)
+            coming = pool.submit(decode_ahead, following) if following and ahead is not None else None
+            done = target.apply(run, ahead)
+            total.add(done)
+            if progress:
+                progress(run[-1].position, total)
+            # Where nearly all is old (a replay from an earlier position), decoding ahead would be for nothing.
+            ahead = coming.result() if coming else {} if done.old * 2 < len(run) else None
+            run = following
     return total
 
 

@@ -66,7 +66,25 @@ def is_old(entry: Entry, standing: Standing | None) -> bool:
     return standing is not None and standing.position >= entry.position
 
 
-def decide(entries: Sequence[Entry], standings: Mapping[Uuid, Standing], *, again: bool = False) -> Decided:
+Ahead = Mapping[Position, Aip | Exception]
+"""Payloads decoded beforehand: the object, or the error of reading it, by position."""
+
+
+def decode_ahead(entries: Sequence[Entry]) -> Ahead:
+    """Decode what a batch of those entries will need. May run in a thread while the batch before is written."""
+    found: dict[Position, Aip | Exception] = {}
+    for entry in newest(entries):
+        if entry.event.type is Type.PUT:
+            try:
+                found[entry.position] = decode(entry.event)
+            except (ValueError, InvalidAip) as error:
+                found[entry.position] = error
+    return found
+
+
+def decide(
+    entries: Sequence[Entry], standings: Mapping[Uuid, Standing], ahead: Ahead, *, again: bool = False
+) -> Decided:
     """What those events (one an object) ask for. `again`: also those that the ledger says are applied."""
     puts: list[Put] = []
     deletes: list[Entry] = []
@@ -78,10 +96,11 @@ def decide(entries: Sequence[Entry], standings: Mapping[Uuid, Standing], *, agai
         elif entry.event.type is Type.DELETE:
             deletes.append(entry)
         else:
-            try:
-                puts.append(Put(entry.position, entry.event, decode(entry.event)))
-            except (ValueError, InvalidAip) as error:
-                broken.append(parked(entry, error))
+            read = ahead[entry.position] if entry.position in ahead else decode_ahead([entry])[entry.position]
+            if isinstance(read, Exception):
+                broken.append(parked(entry, read))
+            else:
+                puts.append(Put(entry.position, entry.event, read))
     deletes.sort(key=lambda entry: -KIND_ORDER[entry.event.kind])
     return Decided(puts, deletes, old, broken)
 

@@ -146,7 +146,8 @@ class NativeTarget:
     def apply(self, entries: Sequence[Entry], ahead: Ahead | None = None) -> Applied:
         """Apply a run of the log: consecutive entries after the position. Raises TargetUnreachable.
 
-        `ahead` is what `batch.decode_ahead` made of them, if anybody did. The position moves to the last entry. What cannot be applied is parked; what it was waiting for releases it.
+        `ahead` is what `batch.decode_ahead` made of them, if anybody did. The position moves to the last entry.
+        What cannot be applied is parked; what it was waiting for releases it.
         """
         self._ahead = ahead or {}
         done = self._apply(newest(entries), move_to=entries[-1] if entries else None)
