@@ -46,6 +46,24 @@ def parts(aip: Aip) -> dict[Uuid, int]:
     return found
 
 
+def check(aip: Aip) -> None:
+    """Raise InvalidAip if a row of the document is about anything but the object and its parts."""
+    own = {aip.uuid, aip.collection.template if aip.collection else aip.uuid}
+    bundles, bitstreams = {row.uuid for row in aip.bundles}, {row.uuid for row in aip.bitstreams}
+    of_it = (aip.parents, aip.roles, aip.harvest_source, aip.harvested, aip.drafts, aip.workflow, aip.tasks)
+    subjects = {row.subject for rows in of_it for row in rows} - {aip.uuid}
+    subjects |= {row.uuid for row in aip.items} - own | {row.subject for row in aip.bundles} - own
+    subjects |= {row.bundle for row in aip.placed} - bundles | {row.bitstream for row in aip.placed} - bitstreams
+    if aip.kind in _TYPES:
+        of_parts = (aip.values, aip.policies, aip.handles, aip.dois, aip.subscriptions)
+        subjects |= {row.subject for rows in of_parts for row in rows} - parts(aip).keys()
+    for owner in (aip.community, aip.collection):
+        if owner is not None and owner.logo is not None and owner.logo not in bitstreams:
+            subjects.add(owner.logo)
+    if subjects:
+        raise InvalidAip(f"{aip.kind} {aip.uuid} has a row of {min(subjects)}, which is no part of it")
+
+
 class Gatherer:
     """Turns objects into staged rows. `losses` are what this target has no place for, as (uuid, text)."""
 
@@ -62,6 +80,7 @@ class Gatherer:
         claims: dict[Uuid, int] = {}
         types: list[dict[Uuid, int]] = []
         for number, aip in enumerate(puts):
+            check(aip)
             types.append(parts(aip))
             claims |= dict.fromkeys(types[-1], number)
         for number, aip in enumerate(puts):
@@ -70,7 +89,7 @@ class Gatherer:
                 self.stage.add("put_subject", self.names.uuid(uuid), type_)
             self._itself(aip)
             self._structure(aip, own)
-            self._common(aip, types[number], own)
+            self._common(aip, own)
             self._submission(aip)
         gather_relations(puts, self.stage, self.names)
         gather_versions(puts, self.stage, self.names)
@@ -104,7 +123,7 @@ class Gatherer:
                 target,
                 community.legacy_id,
                 names.reference(aip.uuid, "group", community.admin),
-                self._logo(aip, community.logo),
+                community.logo,
             )
         elif collection := aip.collection:
             add(
@@ -114,7 +133,7 @@ class Gatherer:
                 names.reference(aip.uuid, "group", collection.submitters),
                 names.reference(aip.uuid, "group", collection.admin),
                 collection.template,
-                self._logo(aip, collection.logo),
+                collection.logo,
             )
         elif tombstone := aip.tombstone:
             add(
@@ -131,12 +150,6 @@ class Gatherer:
         for row in aip.groups_in:
             if other := names.reference(aip.uuid, "group", row.other):
                 add("put_group_in", target, other)
-
-    @staticmethod
-    def _logo(aip: Aip, logo: Uuid | None) -> Uuid | None:
-        if logo is not None and all(row.uuid != logo for row in aip.bitstreams):
-            raise InvalidAip(f"{aip.kind} {aip.uuid}: its logo {logo} is not among its bitstreams")
-        return logo
 
     # --- structure -------------------------------------------------------------------------------------------------
 
@@ -158,15 +171,11 @@ class Gatherer:
         for row in aip.parents:
             if other := names.reference(aip.uuid, "collection" if aip.kind is Kind.ITEM else "community", row.other):
                 add(into[aip.kind], row.subject, other)
-        bitstreams = {row.uuid for row in aip.bitstreams}
         for bundle in aip.bundles:
-            if bundle.primary is not None and bundle.primary not in bitstreams:
-                raise InvalidAip(
-                    f"{aip.kind} {aip.uuid}: primary bitstream {bundle.primary} is not among its bitstreams"
-                )
             add("put_bundle_in", bundle.subject, bundle.uuid)
             if bundle.uuid in own:
-                add("put_bundle", bundle.uuid, bundle.legacy_id, bundle.primary)
+                primary = names.reference(aip.uuid, "bitstream", bundle.primary)
+                add("put_bundle", bundle.uuid, bundle.legacy_id, primary)
         for placed in aip.placed:
             if placed.bundle in own:
                 add("put_placed", placed.bundle, placed.bitstream, placed.order, placed.order_legacy)
@@ -208,12 +217,10 @@ class Gatherer:
 
     # --- what any object may have ----------------------------------------------------------------------------------
 
-    def _common(self, aip: Aip, types: Mapping[Uuid, int], own: Mapping[Uuid, int]) -> None:
+    def _common(self, aip: Aip, own: Mapping[Uuid, int]) -> None:
         add, names = self.stage.add, self.names
         for value in aip.values:
-            if self._owns(aip, types, own, value.subject) and self._may_stand(
-                aip, value.subject, value.field, value.security
-            ):
+            if value.subject in own and self._may_stand(aip, value.subject, value.field, value.security):
                 add(
                     "put_value",
                     names.uuid(value.subject),
@@ -230,11 +237,11 @@ class Gatherer:
             person = names.reference(aip.uuid, "person", policy.person)
             # A policy without one of its grantees would say something else than on the source: it waits whole.
             whole = (group is None) == (policy.group is None) and (person is None) == (policy.person is None)
-            if self._owns(aip, types, own, policy.subject) and whole:
+            if policy.subject in own and whole:
                 add(
                     "put_policy",
                     names.uuid(policy.subject),
-                    types[policy.subject],
+                    own[policy.subject],
                     policy.action,
                     group,
                     person,
@@ -246,28 +253,19 @@ class Gatherer:
                 )
         if aip.kind is not Kind.SITE:
             for handle in aip.handles:
-                if self._owns(aip, types, own, handle.subject):
+                if handle.subject in own:
                     add(
                         "put_handle",
                         names.uuid(handle.subject),
-                        types[handle.subject],
+                        own[handle.subject],
                         handle.handle,
                         handle.rank,
                         handle.legacy_id,
                     )
         for doi in aip.dois:
-            if self._owns(aip, types, own, doi.subject):
-                add("put_doi", names.uuid(doi.subject), types[doi.subject], doi.doi, doi.status, doi.legacy_id)
-        self._subscriptions(aip, types, own)
-
-    def _owns(self, aip: Aip, types: Mapping[Uuid, int], own: Mapping[Uuid, int], subject: Uuid) -> bool:
-        if subject in own:
-            return True
-        if subject not in types:
-            raise InvalidAip(
-                f"{aip.kind} {aip.uuid} has a row of {subject}, which is neither the object nor a part of it"
-            )
-        return False
+            if doi.subject in own:
+                add("put_doi", names.uuid(doi.subject), own[doi.subject], doi.doi, doi.status, doi.legacy_id)
+        self._subscriptions(aip, own)
 
     def _may_stand(self, aip: Aip, subject: Uuid, field: str, security: int | None) -> bool:
         """A restricted value is not made public on a target that cannot restrict it."""
@@ -279,10 +277,10 @@ class Gatherer:
         )
         return security == PUBLIC
 
-    def _subscriptions(self, aip: Aip, types: Mapping[Uuid, int], own: Mapping[Uuid, int]) -> None:
+    def _subscriptions(self, aip: Aip, own: Mapping[Uuid, int]) -> None:
         for row in aip.subscriptions:
             person = self.names.reference(aip.uuid, "person", row.person)
-            if person is None or not self._owns(aip, types, own, row.subject):
+            if person is None or row.subject not in own:
                 continue
             number = self._subscriptions_staged = self._subscriptions_staged + 1
             self.stage.add("put_subscription", number, self.names.uuid(row.subject), person, row.type, row.parameters)

@@ -16,7 +16,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 -- it is a class
 from events.aip.model import Aip, Kind, Uuid
 from events.errors import UnknownField
 
-Far = Literal["group", "person", "community", "collection", "item"]
+Far = Literal["group", "person", "community", "collection", "item", "bitstream"]
 """What a reference can be to."""
 
 _FAR: Final[dict[Far, Kind]] = {
@@ -33,6 +33,7 @@ _TABLES: Final[dict[Far, str]] = {
     "community": "community",
     "collection": "collection",
     "item": "item",
+    "bitstream": "bitstream",
 }
 
 _PRESENT: Final = " UNION ALL ".join(
@@ -62,6 +63,8 @@ def references(aip: Aip) -> Iterator[tuple[Far, Uuid | None]]:
     for item in aip.items:
         yield "person", item.submitter
         yield "collection", item.owning_collection
+    for bundle in aip.bundles:
+        yield "bitstream", bundle.primary
     parent: Far = "collection" if aip.kind is Kind.ITEM else "community"
     for row in aip.parents:
         yield parent, row.other
@@ -112,6 +115,7 @@ class Resolver:
         self._present = self._find(cursor, wanted)
         for far, kind in _FAR.items():
             self._present[far] |= {self.uuid(aip.uuid) for aip in puts if aip.kind is kind}
+        self._present["bitstream"] |= {row.uuid for aip in puts for row in aip.bitstreams}
         cursor.execute(_FIELDS)
         self._fields: dict[str, int] = dict(cursor.fetchall())
         cursor.execute(_FORMATS)

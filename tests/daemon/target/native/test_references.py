@@ -47,7 +47,7 @@ def test_a_second_parent_that_is_there_is_enough(make_pair: MakePair) -> None:
 
 
 def test_soft_references_are_left_out_told_and_completed(make_pair: MakePair) -> None:
-    """Containers and items are written without people and groups, and again after these have come: now they are whole."""
+    """Containers and items are written without people and groups, and again after these have come: now whole."""
     pair = make_pair()
     pair.write(kinds(pair, Kind.REGISTRY, Kind.SITE))
     objects = kinds(pair, Kind.COMMUNITY, Kind.COLLECTION, Kind.ITEM)
@@ -134,7 +134,8 @@ def test_an_item_that_leaves_its_history_takes_its_row_along(pair: Pair) -> None
     """It lists no versions any more; the others' list, earlier in the batch, does not bring it back."""
     ((number, one, other),) = pair.sql(
         "SELECT a.versionhistory_id, a.item_id, b.item_id FROM versionitem a "
-        "JOIN versionitem b USING (versionhistory_id) JOIN item i ON i.uuid = b.item_id WHERE a.item_id <> b.item_id AND i.in_archive ORDER BY 1, 2 LIMIT 1"
+        "JOIN versionitem b USING (versionhistory_id) JOIN item i ON i.uuid = b.item_id "
+        "WHERE a.item_id <> b.item_id AND i.in_archive ORDER BY 1, 2 LIMIT 1"
     )
     a, b = pair.one("SELECT %s::uuid", one), pair.one("SELECT %s::uuid", other)
     pair.write([a, msgspec.structs.replace(b, versions=[])])
