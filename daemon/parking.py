@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from daemon.config import Config
 from daemon.dspace.connect import connect
 from daemon.hold import holder
-from daemon.parts import capturing, lock_path, replaying, state_of, state_path
+from daemon.parts import capturing, lock_path, meaning, replaying, state_of, state_path
 from daemon.replayer import finish
 from daemon.schedule import ASKED_CAPTURE, ASKED_REPLAY
 from daemon.target import ledger
@@ -55,7 +55,8 @@ def parked(config: Config, uuids: Sequence[Uuid] | None = None) -> list[Aside]:
                 for one in state.parked(uuids)
             ]
     if config.target is not None:
-        with closing(connect(config.target.dsn, "target", readonly=True)) as connection:
+        dsn = config.target.dsn
+        with meaning("target", dsn), closing(connect(dsn, "target", readonly=True)) as connection:
             if ledger.exists(connection):
                 found += [
                     Aside(

@@ -16,7 +16,7 @@ import psycopg2
 
 from daemon.config import Config, Source
 from daemon.dspace import version
-from daemon.dspace.connect import connect, unreachable
+from daemon.dspace.connect import End, connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.hold import hold
 from daemon.source.assetstore import Assetstore
@@ -27,7 +27,7 @@ from daemon.source.state import State
 from daemon.target.batch import OnDrift
 from daemon.target.replay import NativeTarget
 from events.blobs import Blobs, open_blobs
-from events.errors import ConfigError, PreconditionError
+from events.errors import ConfigError, PreconditionError, without_password
 from events.log import Log, open_log
 
 
@@ -86,6 +86,17 @@ class Capturing(NamedTuple):
 
 
 @contextmanager
+def meaning(end: End, dsn: str) -> Iterator[None]:
+    """psycopg2's errors of that end, raised as ours: a right that is missing, a connection that is lost."""
+    try:
+        yield
+    except psycopg2.errors.InsufficientPrivilege as error:
+        raise PreconditionError(f"[{end}] {without_password(str(error).strip())}") from error
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise unreachable(end, dsn, error) from error
+
+
+@contextmanager
 def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]:
     """Everything that captures, while this process holds the lock.
 
@@ -93,20 +104,20 @@ def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]
     SourceChanged, SourceUnreachable, NotDSpace, ConfigError, StorageUnusable.
     """
     source = config.need_source()
-    with hold(lock_path(config)), closing(log_of(config)) as log, closing(state_of(config)) as state:
+    with (
+        hold(lock_path(config)),
+        closing(log_of(config)) as log,
+        closing(state_of(config)) as state,
+        meaning("source", source.dsn),
+    ):
         blobs = blobs_of(config)
         with closing(connect(source.dsn, "source")) as connection:
-            try:
-                repository = version.probe(connection)
-                connection.rollback()
-                if accepting:
-                    found = observed(connection)
-                    accept(state, found, source.name or found.site)
-                name = identify(connection, state, source.name or None)
-            except psycopg2.errors.InsufficientPrivilege as error:
-                raise PreconditionError(f"[source] {str(error).strip()}") from error
-            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-                raise unreachable("source", source.dsn, error) from error
+            repository = version.probe(connection)
+            connection.rollback()
+            if accepting:
+                found = observed(connection)
+                accept(state, found, source.name or found.site)
+            name = identify(connection, state, source.name or None)
         options = Options(repository.has_security_level, False, config.people.passwords, source.drafts)
         folders = stores_of(source)
         emitter = Emitter(partial(connect, source.dsn, "source"), log, blobs, state, Assetstore(folders), options, name)
@@ -123,6 +134,7 @@ def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[Na
     target = config.need_target()
     drafts = config.source.drafts if config.source else False
     with (
+        meaning("target", target.dsn),
         closing(log_of(config)) as log,
         closing(
             NativeTarget(

@@ -17,23 +17,19 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final, Protocol
 
-import psycopg2
 import structlog
 
 from daemon.capture_loop import CaptureLoop
 from daemon.config import Config
-from daemon.dspace.connect import unreachable
 from daemon.replay_loop import NEWS, ReplayLoop
 from daemon.schedule import scheduled
 from events.errors import (
     ConfigError,
     Interrupted,
     Locked,
-    PreconditionError,
     SourceUnreachable,
     StorageUnusable,
     TargetUnreachable,
-    without_password,
 )
 
 logger = structlog.get_logger(__name__)
@@ -133,7 +129,7 @@ def supervise(loop: Loop, config: Config, stop: Stop) -> None:
         try:
             loop.run(stop)
         except BaseException as raised:  # noqa: BLE001 - whatever ends a loop ends the program, or is tried again
-            error = named(loop.name, config, raised)
+            error: BaseException = raised
         else:
             return
         if stop() and isinstance(error, (*PASSING, Interrupted)):
@@ -146,14 +142,3 @@ def supervise(loop: Loop, config: Config, stop: Stop) -> None:
         logger.warning(f"{loop.name}.failed", error=str(error), kind=type(error).__name__, again_in_seconds=pause)
         stop.wait(pause)
         pause = min(2 * pause, config.run.backoff_seconds)
-
-
-def named(name: str, config: Config, error: BaseException) -> BaseException:
-    """The error, or what it means if it is psycopg2's and only says that a connection is lost or not permitted."""
-    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
-        if name == "capture":
-            return unreachable("source", config.need_source().dsn, error)
-        return unreachable("target", config.need_target().dsn, error)
-    if isinstance(error, psycopg2.errors.InsufficientPrivilege):
-        return PreconditionError(without_password(str(error).strip()))
-    return error

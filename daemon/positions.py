@@ -9,6 +9,7 @@ from typing import Final
 
 from daemon.config import Config
 from daemon.dspace.connect import connect
+from daemon.parts import meaning
 from daemon.target import ledger
 from events.aip.model import Uuid
 from events.errors import ConfigError
@@ -48,5 +49,6 @@ def uuid_of(log: Log, thing: str) -> Uuid:
 
 def own_position(config: Config, log: Log) -> Position:
     """Up to where that log has been applied to the target; 0 if the target was never prepared. Takes no lock."""
-    with closing(connect(config.need_target().dsn, "target", readonly=True)) as connection:
+    dsn = config.need_target().dsn
+    with meaning("target", dsn), closing(connect(dsn, "target", readonly=True)) as connection:
         return ledger.position(connection, log.identity) if ledger.exists(connection) else 0

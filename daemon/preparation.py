@@ -14,7 +14,7 @@ import psycopg2.errors
 from daemon.config import Config, Source, Target
 from daemon.dspace import version
 from daemon.dspace.connect import connect
-from daemon.parts import blobs_of, log_of, state_of, state_path
+from daemon.parts import blobs_of, log_of, meaning, state_of, state_path
 from daemon.source import publication
 from daemon.target import ledger
 from events.errors import ConfigError, PreconditionError
@@ -63,7 +63,7 @@ def _storage(config: Config, *, dry_run: bool) -> list[Step]:
 
 
 def _source(source: Source, *, dry_run: bool) -> Step:
-    with closing(connect(source.dsn, "source")) as connection:
+    with meaning("source", source.dsn), closing(connect(source.dsn, "source")) as connection:
         repository = version.probe(connection)
     what = f"source: DSpace {repository.family}, database {repository.database}"
     if source.mode == "poll":
@@ -74,7 +74,7 @@ def _source(source: Source, *, dry_run: bool) -> Step:
 
 
 def _target(target: Target, *, dry_run: bool) -> Step:
-    with closing(connect(target.dsn, "target")) as connection:
+    with meaning("target", target.dsn), closing(connect(target.dsn, "target")) as connection:
         repository = version.probe(connection)
         what = f"target: DSpace {repository.family}, database {repository.database}, schema aipstream"
         if ledger.exists(connection):

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from daemon.config import Config
 from daemon.dspace.connect import connect
+from daemon.parts import meaning
 from daemon.target import ledger
 from daemon.verify import Difference, recheck
 from events.aip.model import Kind
@@ -42,7 +43,7 @@ class Checked(NamedTuple):
 def spot_check(config: Config, most: int, *, stopped: Callable[[], bool] = lambda: False) -> Checked:
     """Compare at most so many objects of the ledger. Raises SourceUnreachable, TargetUnreachable."""
     source, target = config.need_source(), config.need_target()
-    with closing(connect(target.dsn, "target", readonly=True)) as connection:
+    with meaning("target", target.dsn), closing(connect(target.dsn, "target", readonly=True)) as connection:
         if not ledger.exists(connection):
             return Checked(0, [])
         with connection.cursor() as cursor:

@@ -17,7 +17,7 @@ from daemon.capture_loop import CAPTURED
 from daemon.config import Config
 from daemon.dspace.connect import connect
 from daemon.hold import holder
-from daemon.parts import lock_path, log_of, state_of, state_path
+from daemon.parts import lock_path, log_of, meaning, state_of, state_path
 from daemon.schedule import VERIFIED
 from daemon.source.bootstrap import DONE
 from daemon.source.poll import FINISHED
@@ -101,7 +101,8 @@ def _slot(dsn: str, name: str) -> Status:
 
 
 def _replay(config: Config, log: Log) -> Status:
-    with closing(connect(config.need_target().dsn, "target", readonly=True)) as connection:
+    dsn = config.need_target().dsn
+    with meaning("target", dsn), closing(connect(dsn, "target", readonly=True)) as connection:
         if not ledger.exists(connection):
             return {"position": 0, "applied_at": None, "objects": {}, "parked": 0, "process": False}
         with connection.cursor() as cursor:

@@ -25,8 +25,9 @@ def sequences(session: Session, dry_run: bool, as_json: bool) -> None:
     from daemon.dspace import version
     from daemon.dspace.connect import connect
     from daemon.dspace.sequences import advance
+    from daemon.parts import meaning
 
-    with closing(connect(target.dsn, "target", readonly=dry_run)) as connection:
+    with meaning("target", target.dsn), closing(connect(target.dsn, "target", readonly=dry_run)) as connection:
         version.probe(connection)
         changes = advance(connection, dry_run=dry_run)
         connection.commit()

@@ -65,11 +65,12 @@ def _would(session: Session) -> None:
     from daemon.dspace import fingerprint, version
     from daemon.dspace.connect import connect
     from daemon.dspace.facets import Options, query
+    from daemon.parts import meaning
     from daemon.source import slot
 
     config = session.config
     source = config.need_source()
-    with closing(connect(source.dsn, "source")) as connection:
+    with meaning("source", source.dsn), closing(connect(source.dsn, "source")) as connection:
         options = Options(version.probe(connection).has_security_level, False, config.people.passwords, source.drafts)
         counts = {}
         with connection.cursor() as cursor:

@@ -70,8 +70,10 @@ class Parked(NamedTuple):
 
 def create(connection: Connection) -> None:
     """Make the schema and its tables, if they are not there. Raises PreconditionError for another format."""
+    there = exists(connection)
     with connection.cursor() as cursor:
-        cursor.execute(DDL)
+        if not there:  # PostgreSQL asks for the right to make a schema even where IF NOT EXISTS has nothing to do
+            cursor.execute(DDL)
         cursor.execute("SELECT version FROM aipstream.format")
         row = cursor.fetchone()
         if row is None:

@@ -28,7 +28,7 @@ from daemon.target.files import Assetstore, Wanted
 from daemon.target.native import match, missing_parents, write
 from events.aip.model import Aip, Kind, Uuid
 from events.blobs import Blobs
-from events.errors import AipstreamError, Locked, TargetUnreachable
+from events.errors import AipstreamError, Locked, PreconditionError, TargetUnreachable
 from events.event import Position
 from events.log import Entry, Log
 
@@ -41,6 +41,9 @@ _RETRIED = (
     psycopg2.errors.QueryCanceled,
 )
 _ATTEMPTS = 5
+
+_OF_ALL = (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction)
+"""No fault of one object: every other one would meet it too, and be parked."""
 
 
 class ParentMissing(AipstreamError):
@@ -192,6 +195,9 @@ class NativeTarget:
         except (TargetUnreachable, Locked):
             self.close()
             raise
+        except _OF_ALL as error:
+            self.connection.rollback()
+            raise PreconditionError(f"[target] {str(error).strip()}") from error
         except (psycopg2.Error, AipstreamError, ValueError) as error:
             self.connection.rollback()
             done, arrived = self._halves(entries, move_to, again, error)

@@ -16,8 +16,12 @@ def test_events_are_listed_newest_last(replicated: Place) -> None:
 
 def test_the_history_of_an_object_is_found_by_handle_and_by_uuid(replicated: Place) -> None:
     """Both lead to the same events."""
-    handle, uuid = replicated.sql(replicated.source, "select handle, resource_id::text from handle "
-                                  "where resource_id in (select uuid from item where in_archive) order by 1 limit 1")[0]
+    handle, uuid = replicated.sql(
+        replicated.source,
+        "select handle, resource_id::text from handle h where resource_id in (select uuid from item where in_archive) "
+        "and not exists (select from handle o where o.resource_id = h.resource_id and o.handle_id < h.handle_id) "
+        "order by 1 limit 1",
+    )[0]
     replicated.sql(replicated.source, "update item set discoverable = not discoverable where uuid = %s", uuid)
     replicated.good("run", "--until-current")
     by_handle = replicated.good("log", handle, "--json").json["events"]
