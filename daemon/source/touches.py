@@ -5,8 +5,8 @@ to the owner as the row itself tells: the object's own UUID, or a part, a histor
 up later (`daemon.source.resolver`). Looking up late loses nothing: whoever cuts the link between a part and its owner
 changes a row that names the owner, so the owner is touched by that later transaction.
 
-Reference: dspace-database §11.1. Not fanned out: renaming a metadata field, a format, an entity type or a relationship
-type changes how every object that uses it reads, yet touches the registry only; a comparing sweep finds those objects.
+Reference: dspace-database §11.1. Renaming a metadata field, a format, an entity type or a relationship type changes how
+every object that uses it reads; nobody can name those cheaply, so all objects that may use it have to be compared.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Subject(StrEnum):
     SCHEMA = "schema"
     """`metadata_schema_id`."""
     TABLE = "table"
-    """A table of which nobody can tell which objects changed (TRUNCATE, or a delete without its old row)."""
+    """A table of which nobody can tell which objects changed (TRUNCATE, a delete without its old row, a renaming)."""
 
 
 Found: TypeAlias = dict[Subject, set[bytes]]
@@ -96,6 +96,22 @@ def _always(key: bytes) -> Rule:
         found[Subject.REGISTRY].add(key)
 
     return Rule((), touch, frozenset({Kind.REGISTRY}))
+
+
+def _named_by(columns: tuple[str, ...], rule: Rule, users: frozenset[Kind]) -> Rule:
+    """A registry whose entries are called by those columns: where one of them changes, so do the users of the entry."""
+    every = tuple(dict.fromkeys(rule.columns + columns))
+    places = [every.index(column) for column in columns]
+
+    def touch(found: Found, change: Change) -> None:
+        rule.touch(found, change)
+        old, new = change.old, change.new
+        if change.op == "update" and new is not None:
+            same = change.whole and old is not None and all(old[place] == new[place] for place in places)
+            if not same:
+                found[Subject.TABLE].add(change.relation.name.encode())
+
+    return Rule(every, touch, rule.kinds | users, full=True)
 
 
 def _text(value: Cell) -> bytes | None:
@@ -186,12 +202,20 @@ RULES: Final[Mapping[str, Rule]] = {
     "cwf_pooltask": _by_column(Kind.ITEM, ("workflowitem_id", S.WORKFLOW), full=True),
     "cwf_in_progress_user": _by_column(Kind.ITEM, ("workflowitem_id", S.WORKFLOW), full=True),
     "supervision_orders": _by_column(Kind.ITEM, ("item_id", S.ITEM), full=True),
-    "metadataschemaregistry": Rule(("short_id",), _touch_schema, frozenset({Kind.REGISTRY}), full=True),
-    "metadatafieldregistry": _by_column(Kind.REGISTRY, ("metadata_schema_id", S.SCHEMA), full=True),
-    "bitstreamformatregistry": _always(b"formats"),
+    "metadataschemaregistry": _named_by(
+        ("short_id",), Rule(("short_id",), _touch_schema, frozenset({Kind.REGISTRY})), _EVERY_OBJECT
+    ),
+    "metadatafieldregistry": _named_by(
+        ("metadata_schema_id", "element", "qualifier"),
+        _by_column(Kind.REGISTRY, ("metadata_schema_id", S.SCHEMA)),
+        _EVERY_OBJECT,
+    ),
+    "bitstreamformatregistry": _named_by(("short_description",), _always(b"formats"), _WITH_FILES),
     "fileextension": _always(b"formats"),
-    "entity_type": _always(b"entities"),
-    "relationship_type": _always(b"entities"),
+    "entity_type": _named_by(("label",), _always(b"entities"), frozenset({Kind.ITEM})),
+    "relationship_type": _named_by(
+        ("left_type", "right_type", "leftward_type", "rightward_type"), _always(b"entities"), frozenset({Kind.ITEM})
+    ),
 }
 """The content tables: those that the facets read, by name."""
 

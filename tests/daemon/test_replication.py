@@ -193,3 +193,32 @@ def test_both_ways_of_watching_tell_the_same(make: MakePair) -> None:
         pair.capture()
         emitted = pair.poll.sweep()
         assert (emitted.put, emitted.deleted) == (0, 0), f"wal missed what {edit!r} changed"
+
+
+RENAMES = {
+    "field": "UPDATE metadatafieldregistry SET qualifier = 'renamed' WHERE metadata_field_id = (SELECT metadata_field_id "
+             "FROM metadatavalue JOIN item ON uuid = dspace_object_id GROUP BY 1 ORDER BY count(*) DESC LIMIT 1)",
+    "schema": "UPDATE metadataschemaregistry SET short_id = 'renamed' WHERE short_id = 'dc'",
+    "format": "UPDATE bitstreamformatregistry SET short_description = 'Renamed' WHERE bitstream_format_id = "
+              "(SELECT bitstream_format_id FROM bitstream WHERE bitstream_format_id > 3 GROUP BY 1 "
+              "ORDER BY count(*) DESC LIMIT 1)",
+    "entity type": "UPDATE entity_type SET label = 'Renamed' WHERE label = 'Person'",
+    "relationship type": "UPDATE relationship_type SET leftward_type = 'isRenamed' WHERE id = "
+                         "(SELECT type_id FROM relationship LIMIT 1)",
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_renamed_registry_entries_reach_all_that_use_them(make: MakePair, mode: str) -> None:
+    """A renamed field, schema, format or type reads otherwise in every object that uses it."""
+    pair = make("9", mode=mode, seed=9)
+    pair.bootstrap()
+    pair.replay()
+    for what, sql in RENAMES.items():
+        with pair.editor_connection as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            assert cursor.rowcount == 1, what
+        assert pair.capture().put > 1, what
+        applied = pair.replay()
+        assert (applied.parked, applied.differing) == (0, []), what
+        assert_equal(pair)

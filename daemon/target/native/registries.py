@@ -16,6 +16,14 @@ from daemon.target.native.sets import PLAIN, Writer, multiset
 from daemon.target.native.stage import Stage
 from events.aip.model import Aip
 
+_RENAMED_SCHEMAS: Final = """
+WITH changed AS (
+  UPDATE metadataschemaregistry t SET short_id = w.short_id FROM put_schema w
+  WHERE t.namespace = w.namespace AND t.short_id <> w.short_id
+    AND NOT EXISTS (SELECT FROM metadataschemaregistry o WHERE o.short_id = w.short_id) RETURNING 1)
+SELECT 0, (SELECT count(*) FROM changed), 0"""
+"""Namespaces are unique: a schema of that namespace is that schema, and is called now as on the source."""
+
 _SCHEMAS: Final = """
 WITH changed AS (
   UPDATE metadataschemaregistry t SET namespace = w.namespace FROM put_schema w
@@ -110,6 +118,7 @@ made AS (
 SELECT (SELECT count(*) FROM made), (SELECT count(*) FROM changed), 0"""
 
 _STATEMENTS: Final = (
+    ("put_schema", "metadataschemaregistry", _RENAMED_SCHEMAS),
     ("put_schema", "metadataschemaregistry", _SCHEMAS),
     ("put_field", "metadatafieldregistry", _FIELDS),
     ("put_format", "bitstreamformatregistry", _FORMATS),
