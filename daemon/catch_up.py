@@ -17,8 +17,8 @@ from daemon.parts import replaying
 from daemon.source import Emitted
 from daemon.source.bootstrap import Progress
 from daemon.target import ledger
+from daemon.target.applied import Applied
 from daemon.target.batch import OnDrift
-from daemon.target.replay import Applied
 from events.aip.model import Uuid
 from events.errors import Interrupted
 from events.event import Position

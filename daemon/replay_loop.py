@@ -16,7 +16,8 @@ from daemon.bell import Bell
 from daemon.config import Config
 from daemon.parts import replaying
 from daemon.target import ledger
-from daemon.target.replay import Applied, NativeTarget
+from daemon.target.applied import Applied
+from daemon.target.replay import NativeTarget
 from events.event import Position
 
 logger = structlog.get_logger(__name__)

@@ -12,8 +12,9 @@ from typing import Final
 
 from daemon.dspace import sequences
 from daemon.failpoint import failpoint
+from daemon.target.applied import Applied
 from daemon.target.batch import Ahead, decode_ahead
-from daemon.target.replay import Applied, NativeTarget
+from daemon.target.replay import NativeTarget
 from events.event import Position
 from events.log import Entry, Log
 
@@ -52,6 +53,8 @@ def replay(
     An earlier `after` than the target's own is safe: what is applied already is recognised and left alone. Raises
     GapInLog, TargetUnreachable, Locked; what was applied until then stays applied.
     """
+    if after is None:
+        target.recognise_log()
     begin = target.position() if after is None else after
     end = log.end() if until is None else until
     total = Applied()

@@ -22,7 +22,7 @@ from psycopg2.extras import execute_values
 from daemon.dspace.connect import Connection
 from events.aip.model import Kind, Uuid
 from events.errors import Locked, PreconditionError
-from events.event import Position
+from events.event import Event, Position
 
 FORMAT = 1
 LOCK = 0x61697073  # "aips": one replayer a target database
@@ -36,8 +36,8 @@ CREATE TABLE IF NOT EXISTS aipstream.ledger (
     uuid uuid PRIMARY KEY, kind text NOT NULL, digest text NOT NULL, position bigint NOT NULL,
     deleted boolean NOT NULL);
 CREATE TABLE IF NOT EXISTS aipstream.cursor (
-    log text PRIMARY KEY, position bigint NOT NULL, lsn bigint NOT NULL, commit_time text NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now());
+    log text PRIMARY KEY, position bigint NOT NULL, event bytea NOT NULL, lsn bigint NOT NULL,
+    commit_time text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
 CREATE TABLE IF NOT EXISTS aipstream.parked (
     uuid uuid PRIMARY KEY, kind text NOT NULL, position bigint NOT NULL, error text NOT NULL, reason text NOT NULL,
     needs uuid[] NOT NULL DEFAULT '{}', attempts int NOT NULL DEFAULT 1, since timestamptz NOT NULL DEFAULT now());
@@ -108,16 +108,24 @@ def position(connection: Connection, log: str) -> Position:
         return int(row[0]) if row else 0
 
 
-def advance(connection: Connection, log: str, to: Position, lsn: int, commit_time: str) -> None:
-    """Move the position of that log forward; a position that is further on already stays."""
+def last_event(connection: Connection, log: str) -> bytes | None:
+    """The id of the event at the position of that log, None if nothing of it has been applied."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT event FROM aipstream.cursor WHERE log = %s", [log])
+        row = cursor.fetchone()
+        return bytes(row[0]) if row else None
+
+
+def advance(connection: Connection, log: str, to: Position, event: Event) -> None:
+    """Move the position of that log forward, to that event; a position that is further on already stays."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO aipstream.cursor AS c (log, position, lsn, commit_time) VALUES (%s, %s, %s, %s)
-            ON CONFLICT (log) DO UPDATE SET position = excluded.position, lsn = excluded.lsn,
+            INSERT INTO aipstream.cursor AS c (log, position, event, lsn, commit_time) VALUES (%s, %s, %s, %s, %s)
+            ON CONFLICT (log) DO UPDATE SET position = excluded.position, event = excluded.event, lsn = excluded.lsn,
                 commit_time = excluded.commit_time, applied_at = now()
             WHERE c.position < excluded.position""",
-            [log, to, lsn, commit_time],
+            [log, to, event.id, event.lsn, event.commit_time],
         )
 
 

@@ -11,7 +11,6 @@ Invariants (and why killing it anywhere is harmless):
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import psycopg2
@@ -23,12 +22,13 @@ from daemon.dspace.connect import Connection, connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.failpoint import failpoint
 from daemon.target import ledger
+from daemon.target.applied import Applied, EditedOnTarget, ParentMissing
 from daemon.target.batch import Ahead, Decided, Drifted, OnDrift, Put, decide, newest, parked
 from daemon.target.files import Assetstore, Wanted
 from daemon.target.native import match, missing_parents, write
 from events.aip.model import Aip, Kind, Uuid
 from events.blobs import Blobs
-from events.errors import AipstreamError, Locked, PreconditionError, TargetUnreachable
+from events.errors import AipstreamError, GapInLog, Locked, PreconditionError, TargetUnreachable
 from events.event import Position
 from events.log import Entry, Log
 
@@ -44,40 +44,6 @@ _ATTEMPTS = 5
 
 _OF_ALL = (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction)
 """No fault of one object: every other one would meet it too, and be parked."""
-
-
-class ParentMissing(AipstreamError):
-    """An object whose owner is not on the target. It is applied by itself when the owner comes."""
-
-    hint = "Nothing to do if the owner is further on in the log; else `aipstream snapshot` captures it again."
-
-
-class EditedOnTarget(AipstreamError):
-    """An object was edited on the target since the last replay, and `[target] on_drift = "park"`."""
-
-    hint = "Undo the edit on the target, or replay with `--on-drift overwrite`; then `aipstream park retry`."
-
-
-@dataclass
-class Applied:
-    """What came of a replay: objects by what happened to them. `differing` were written but do not read back equal."""
-
-    events: int = 0
-    written: int = 0
-    deleted: int = 0
-    unchanged: int = 0
-    old: int = 0
-    parked: int = 0
-    released: int = 0
-    files: int = 0
-    drifted: list[Drifted] = field(default_factory=list)
-    losses: list[tuple[Uuid, str]] = field(default_factory=list)
-    differing: list[Uuid] = field(default_factory=list)
-
-    def add(self, other: Applied) -> None:
-        """Add the counts of another batch."""
-        for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 class NativeTarget:
@@ -143,6 +109,22 @@ class NativeTarget:
         place = ledger.position(self.connection, self.log.identity)
         self.connection.rollback()
         return place
+
+    def recognise_log(self) -> None:
+        """Raise GapInLog if the log is not the one that was applied up to the position: a copy of it that was restored
+        from an earlier moment and went on otherwise, say.
+        """
+        place = self.position()
+        applied = ledger.last_event(self.connection, self.log.identity)
+        self.connection.rollback()
+        if place and applied:
+            entry = next(self.log.read(place - 1, limit=1), None)
+            if entry is None or entry.event.id != applied:
+                raise GapInLog(
+                    f"the log has another event at position {place} than the one that was applied to the target",
+                    "The log was restored from an older copy. Bring back the newest one; or, to go on with this one, take a "
+                    "new snapshot, drop the schema aipstream on the target, and replay: what is equal stays as it is.",
+                )
 
     # --- batches ----------------------------------------------------------------------------------------------------
 
@@ -239,7 +221,7 @@ class NativeTarget:
 
     def _move(self, to: Entry | None) -> None:
         if to is not None:
-            ledger.advance(self.connection, self.log.identity, to.position, to.event.lsn, to.event.commit_time)
+            ledger.advance(self.connection, self.log.identity, to.position, to.event)
 
     # --- one transaction ----------------------------------------------------------------------------------------------
 

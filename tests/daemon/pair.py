@@ -7,7 +7,8 @@ from pathlib import Path
 import psycopg2
 
 from daemon import replayer, verify
-from daemon.dspace import fresh, version as versions
+from daemon.dspace import fresh
+from daemon.dspace import version as versions
 from daemon.dspace.connect import connect
 from daemon.dspace.facets import Options
 from daemon.dspace.tables import create_schema
@@ -21,7 +22,8 @@ from daemon.source.identity import identify
 from daemon.source.poll import PollSource
 from daemon.source.state import State
 from daemon.source.wal import WalSource
-from daemon.target.replay import Applied, NativeTarget
+from daemon.target.applied import Applied
+from daemon.target.replay import NativeTarget
 from events.blobs import open_blobs
 from events.log import open_log
 from tests.comparator import differences

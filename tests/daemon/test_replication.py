@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from daemon.sample.edits.core import EDITS, NothingToEdit
 from daemon.scratch import Cluster
 from daemon.target import ledger
+from events.errors import GapInLog
+from events.log import open_log
 from tests.comparator import row_versions
 from tests.daemon.pair import Pair
 
@@ -23,7 +26,7 @@ MODES = ("wal", "poll")
 MakePair = Callable[..., Pair]
 
 
-@pytest.fixture()
+@pytest.fixture
 def make(cluster: Cluster, tmp_path: Path) -> Iterator[MakePair]:
     """Makes pairs of repositories, and closes them at the end."""
     made: list[Pair] = []
@@ -196,8 +199,8 @@ def test_both_ways_of_watching_tell_the_same(make: MakePair) -> None:
 
 
 RENAMES = {
-    "field": "UPDATE metadatafieldregistry SET qualifier = 'renamed' WHERE metadata_field_id = (SELECT metadata_field_id "
-             "FROM metadatavalue JOIN item ON uuid = dspace_object_id GROUP BY 1 ORDER BY count(*) DESC LIMIT 1)",
+    "field": "UPDATE metadatafieldregistry SET qualifier = 'renamed' WHERE metadata_field_id = "
+             "(SELECT metadata_field_id FROM metadatavalue JOIN item ON uuid = dspace_object_id GROUP BY 1 ORDER BY count(*) DESC LIMIT 1)",
     "schema": "UPDATE metadataschemaregistry SET short_id = 'renamed' WHERE short_id = 'dc'",
     "format": "UPDATE bitstreamformatregistry SET short_description = 'Renamed' WHERE bitstream_format_id = "
               "(SELECT bitstream_format_id FROM bitstream WHERE bitstream_format_id > 3 GROUP BY 1 "
@@ -222,3 +225,25 @@ def test_renamed_registry_entries_reach_all_that_use_them(make: MakePair, mode: 
         applied = pair.replay()
         assert (applied.parked, applied.differing) == (0, []), what
         assert_equal(pair)
+
+
+def test_a_log_that_went_another_way_is_not_taken_for_the_same(make: MakePair, tmp_path: Path) -> None:
+    """A log restored from an older copy, that then went on otherwise, is a gap, however dense its positions are."""
+    pair = make("8", seed=11, rich=False, items=5)
+    pair.bootstrap()
+    pair.log.close()
+    copy = {path: path.read_bytes() for path in pair.folder.glob("log.sqlite*")}
+    pair.log = pair.emitter.log = pair.target.log = open_log(f"sqlite:///{pair.folder}/log.sqlite")
+    pair.editor.do("change_value")
+    pair.capture()
+    pair.replay()
+    pair.log.close()
+    for path in pair.folder.glob("log.sqlite*"):
+        path.unlink()
+    for path, content in copy.items():
+        path.write_bytes(content)
+    other = pair.log = pair.target.log = open_log(f"sqlite:///{pair.folder}/log.sqlite")
+    event = next(other.read(other.end() - 1)).event
+    other.append([msgspec.structs.replace(event, lsn=event.lsn + 1)])
+    with pytest.raises(GapInLog, match="another event"):
+        pair.replay()
