@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,3 +18,11 @@ def cluster() -> Iterator[Cluster]:
     """A running PostgreSQL with `wal_level = logical`, thrown away at the end of the session."""
     with Cluster() as running:
         yield running
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Tests of one version of a real DSpace stay on one worker: see tests/lanes.py."""
+    from tests.lanes import make_scheduler
+
+    return make_scheduler(config, log)

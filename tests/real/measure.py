@@ -38,8 +38,6 @@ def measure(version: str, cluster: Cluster, folder: Path) -> None:
     source, target = homes
     with timed("seed"):
         source.seed(3)
-    with timed("keep classes (once per cache)"):
-        source.keep_classes()
     with timed("start (database info)"):
         source.run("database", "info")
     with timed("edit (one JVM, 3 edits)"):

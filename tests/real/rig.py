@@ -2,7 +2,8 @@
 
 * `Rig.ensure(version)` fetches the jars once by Maven and keeps them in `$DSPACE_RIG_CACHE` (or `~/.cache/dspace-rig`).
 * `Home` is one instance: a folder (configuration, assetstore) and a database. Every command is a JVM of its own and
-  costs two to four seconds, so edits go in batches (`edit`) or through a JVM that stays (`editor`).
+  costs two to four seconds, so edits go in batches (`edit`); within `with home.editor()` they and every command go
+  through one JVM that stays.
 * `Repositories` makes homes quickly: a schema that DSpace's own migrations made is kept as a dump beside the jars,
   and homes of one session are copies of a database and a folder.
 
@@ -33,6 +34,7 @@ from events.errors import PreconditionError
 SCRIPTS = Path(__file__).resolve().parent / "dspace"
 ADMIN = "admin@example.org"
 SITE = "123456789/0"
+VERSIONS = ["7.6.6", "8.2"]
 
 T = TypeVar("T")
 
@@ -60,34 +62,45 @@ class Rig:
         base = Path(os.environ.get("DSPACE_RIG_CACHE") or Path.home() / ".cache" / "dspace-rig").absolute()
         base.mkdir(parents=True, exist_ok=True)
         rig = cls(version, base / version)
-        with rig._alone():
-            stamp = rig.cache / "stamp"
-            if not stamp.exists() or stamp.read_text() != _inputs():
-                done = subprocess.run(
-                    [str(SCRIPTS / "setup"), version],
-                    stdin=subprocess.DEVNULL,
-                    text=True,
-                    check=False,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    env={**os.environ, "DSPACE_RIG_CACHE": str(base)},
-                )
-                if done.returncode:
-                    raise PreconditionError(
-                        f"setup {version} failed:\n{done.stdout[-3000:]}",
-                        "It fetches DSpace's jars with Maven: is its repository reachable?",
-                    )
-                for stale in rig.cache.glob("schema-*.sql"):
-                    stale.unlink()
-                stamp.write_text(_inputs())
+        if not rig._ready():
+            with _alone(base / "setup.lock"):  # for all versions: Maven's own folder is not made for two of them
+                if not rig._ready():
+                    rig._set_up()
         return rig
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One process at a time prepares a version."""
-        with (self.cache.parent / f"{self.version}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _ready(self) -> bool:
+        stamp = self.cache / "stamp"
+        return stamp.exists() and stamp.read_text() == _inputs()
+
+    def _set_up(self) -> None:
+        """Run `setup`. The stamp comes last: what was interrupted is made again."""
+        stamp = self.cache / "stamp"
+        stamp.unlink(missing_ok=True)
+        done = subprocess.run(
+            [str(SCRIPTS / "setup"), self.version],
+            stdin=subprocess.DEVNULL,
+            text=True,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "DSPACE_RIG_CACHE": str(self.cache.parent)},
+        )
+        if done.returncode:
+            raise PreconditionError(
+                f"setup {self.version} failed:\n{done.stdout[-3000:]}",
+                "It fetches DSpace's jars with Maven: is its repository reachable?",
+            )
+        for stale in self.cache.glob("schema-*.sql"):
+            stale.unlink()
+        stamp.write_text(_inputs())
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time, by a lock on that file."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _inputs() -> str:
@@ -109,6 +122,7 @@ class Home:
     dsn: str
     rig: Rig
     handles: dict[str, str] = field(default_factory=dict)
+    _editor: Editor | None = field(default=None, repr=False, compare=False)
 
     @property
     def assetstore(self) -> Path:
@@ -140,12 +154,22 @@ class Home:
         (path / "log").mkdir()
         return Home(path, dsn, self.rig, dict(self.handles)).create(schema=False)
 
-    def run(self, *arguments: object, stdin: str | None = None) -> str:
+    def run(self, *arguments: object, stdin: str | None = None, keep_classes: bool = False) -> str:
         """One command of DSpace's command line; what it printed. Raises DSpaceFailed.
 
+        With `keep_classes` its classes are archived beside the jars, if none are: each JVM then starts in half the time.
         DSpace's packager may end with status 0 in spite of an exception, so the output is looked at as well.
         """
-        return self._finish([SCRIPTS / "dspace", self.path, *arguments], stdin)
+        if self._editor is not None and stdin is None:
+            return self._editor.run(arguments)
+        command: list[object] = [SCRIPTS / "dspace", self.path, *arguments]
+        archive = self.rig.cache / "classes.jsa"
+        if not keep_classes or archive.exists():
+            return self._finish(command, stdin)
+        made = archive.with_suffix(f".{os.getpid()}")
+        said = self._finish(command, stdin, {"DSPACE_RIG_JAVA_OPTS": f"-XX:ArchiveClassesAtExit={made}"})
+        made.replace(archive)
+        return said
 
     def _finish(
         self, command: list[object], stdin: str | None = None, environment: dict[str, str] | None = None
@@ -181,7 +205,7 @@ class Home:
 
         `named` gives the members of groups full names: stock 7.6.6 cannot restore its own package of such people.
         """
-        said = self.run("rig-seed", plain, *(["named"] if named else []))
+        said = self.run("rig-seed", plain, *(["named"] if named else []), keep_classes=True)
         self.handles = dict(line.rsplit(" ", 1) for line in said.splitlines() if line.count("/") == 1 and " " in line)
         return self.handles
 
@@ -191,7 +215,7 @@ class Home:
         return self.run("rig-edit", stdin=text.format(**self.handles) + "\n").splitlines()
 
     def editor(self) -> Editor:
-        """A JVM that stays: `with home.editor() as edit: edit("withdraw {rich}")`."""
+        """A JVM that stays, for edits and commands: `with home.editor() as edit: edit("withdraw {rich}")`."""
         return Editor(self)
 
     def read(self, *what: str) -> list[str]:
@@ -218,17 +242,6 @@ class Home:
         """`database update-sequences`."""
         self.run("database", "update-sequences")
 
-    def keep_classes(self) -> None:
-        """Archive the classes of a run beside the jars: each JVM then starts in half the time."""
-        archive = self.rig.cache / "classes.jsa"
-        if not archive.exists():
-            made = archive.with_suffix(f".{os.getpid()}")
-            self._finish(
-                [SCRIPTS / "dspace", self.path, "rig-read"],
-                environment={"DSPACE_RIG_JAVA_OPTS": f"-XX:ArchiveClassesAtExit={made}"},
-            )
-            made.replace(archive)
-
 
 def both(one: Callable[[], T], other: Callable[[], T]) -> tuple[T, T]:
     """Two commands of two homes at the same time: each has a core."""
@@ -254,23 +267,34 @@ class Editor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=self.home._environment(),
+            env={**self.home._environment(), "DSPACE_RIG_JAVA_OPTS": "-Djava.security.manager=allow"},
         )
         self._answer("start")
+        self.home._editor = self
         return self
 
     def __call__(self, line: str) -> list[str]:
         """Raises DSpaceFailed if the edit failed; the process is over then."""
-        line = line.format(**self.home.handles)
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        said = self._answer(line)
+        said = self._ask(line.format(**self.home.handles))
         for words in said:
             if words.count(" ") == 1:
                 name, handle = words.split()
                 self.home.handles[name] = handle
         return said
+
+    def run(self, arguments: Iterable[object]) -> str:
+        """One command of DSpace's command line, in this JVM; what it printed. Raises DSpaceFailed."""
+        line = " ".join(f'"{word}"' for word in ("dspace", *arguments))
+        said = "\n".join(self._ask(line))
+        if "Exception" in said:
+            raise DSpaceFailed(f"{line}:\n{said[-6000:]}\n{self.home.errors()[-20:]}")
+        return said
+
+    def _ask(self, line: str) -> list[str]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        return self._answer(line)
 
     def _answer(self, line: str) -> list[str]:
         said: list[str] = []
@@ -279,11 +303,15 @@ class Editor:
             if printed == "done\n":
                 return said
             said.append(printed.rstrip("\n"))
-        raise DSpaceFailed(f"{line}: status {self._process.wait()}\n" + "\n".join(said[-60:]))
+        self.home._editor = None
+        raise DSpaceFailed(
+            f"{line}: status {self._process.wait()}\n" + "\n".join(said[-60:]) + f"\n{self.home.errors()[-20:]}"
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.home._editor = None
         try:
             self._process.communicate(timeout=60)  # closes its input: it ends by itself
         finally:
@@ -316,7 +344,6 @@ class Repositories:
         if key not in self._templates:
             home = self.copy(self._fresh(rig, "a"))
             home.seed(plain, named=named)
-            home.keep_classes()
             self._templates[key] = home
         return self.copy(self._templates[key])
 
@@ -332,7 +359,7 @@ class Repositories:
         if key not in self._templates:
             dump = rig.cache / f"schema-{origin}.sql"
             home = Home(self.folder / f"fresh-{key}", self.cluster.create(f"rig_fresh_{rig.version}_{origin}"), rig)
-            with rig._alone():
+            with _alone(rig.cache / "schema.lock"):
                 if dump.exists():
                     _client("psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", dump, home.dsn)
                     home.create(schema=False)

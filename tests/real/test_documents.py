@@ -17,7 +17,7 @@ from events.aip.files import entry_name, file_name
 from events.aip.mets import TYPES
 from events.aip.model import Aip, Kind
 from events.aip.roles import combined
-from tests.real.rig import ADMIN, Home, Repositories
+from tests.real.rig import ADMIN, SITE, VERSIONS, Home, Repositories
 
 OBJECTS = {
     Kind.REGISTRY: """SELECT md5('aipstream/schema/' || short_id)::uuid::text FROM metadataschemaregistry
@@ -90,16 +90,16 @@ def contents(aip: Aip) -> dict[tuple[str | None, int], tuple[str | None, ...]]:
     }
 
 
-@pytest.mark.parametrize("version", ["7.6.6", "8.2"])
-def test_a_stock_dspace_rebuilds_a_repository_from_our_documents(
-    repositories: Repositories, version: str, tmp_path: Path
-) -> None:
-    """Registries, then roles, then packages: afterwards the same objects are there, readable by the same people."""
-    source = repositories.seeded(version, 1)
-    target = repositories.fresh(version)
-    objects = everything(source)
+@pytest.fixture(scope="module", params=VERSIONS)
+def source(request: pytest.FixtureRequest, repositories: Repositories) -> Home:
+    """A repository with one of everything."""
+    return repositories.seeded(request.param)
+
+
+def load_roles_and_registries(target: Home, objects: dict[Kind, list[Aip]], folder: Path) -> None:
+    """By the commands that DSpace has for them."""
     for aip in objects[Kind.REGISTRY]:
-        path = tmp_path / f"{aip.uuid}.xml"
+        path = folder / f"{aip.uuid}.xml"
         path.write_bytes(write(aip))
         if aip.key == "formats":
             target.run("registry-loader", "-bitstream", path)
@@ -107,12 +107,22 @@ def test_a_stock_dspace_rebuilds_a_repository_from_our_documents(
             target.run("dsrun", "org.dspace.app.util.InitializeEntities", "-f", path)
         elif aip.key == "schema/rig":  # the only one that the target has not
             target.run("registry-loader", "-metadata", path)
-    roles = tmp_path / "roles.xml"
+    roles = folder / "roles.xml"
     roles.write_bytes(combined(objects[Kind.PERSON] + objects[Kind.GROUP]))
-    target.run("packager", "-r", "-f", "-u", "-t", "DSPACE-ROLES", "-e", ADMIN, "-i", "123456789/0", roles)
-    for kind in (Kind.SITE, Kind.COMMUNITY, Kind.COLLECTION, Kind.ITEM):
-        for aip in objects[kind]:
-            target.load_aips(package(aip, source.assetstore, tmp_path))
+    target.run("packager", "-r", "-f", "-u", "-t", "DSPACE-ROLES", "-e", ADMIN, "-i", SITE, roles)
+
+
+def test_a_stock_dspace_rebuilds_a_repository_from_our_documents(
+    source: Home, repositories: Repositories, tmp_path: Path
+) -> None:
+    """Registries, then roles, then packages: afterwards the same objects are there, readable by the same people."""
+    target = repositories.fresh(source.rig.version)
+    objects = everything(source)
+    with target.editor():
+        load_roles_and_registries(target, objects, tmp_path)
+        for kind in (Kind.SITE, Kind.COMMUNITY, Kind.COLLECTION, Kind.ITEM):
+            for aip in objects[kind]:
+                target.load_aips(package(aip, source.assetstore, tmp_path))
 
     rebuilt = everything(target)
     for kind in (Kind.COMMUNITY, Kind.COLLECTION, Kind.ITEM):
@@ -134,13 +144,9 @@ def test_a_stock_dspace_rebuilds_a_repository_from_our_documents(
         }
 
 
-@pytest.mark.parametrize("version", ["7.6.6", "8.2"])
-def test_every_package_that_a_stock_dspace_exports_is_read(
-    repositories: Repositories, version: str, tmp_path: Path
-) -> None:
+def test_every_package_that_a_stock_dspace_exports_is_read(source: Home, tmp_path: Path) -> None:
     """The rows have the UUIDs, handles and file contents of the repository that was exported."""
-    source = repositories.seeded(version, 1)
-    source.export_aips("123456789/0", tmp_path)
+    source.export_aips(SITE, tmp_path)
     found: dict[Kind, dict[str, Aip]] = {}
     for path in tmp_path.glob("*.zip"):
         with zipfile.ZipFile(path) as archive:

@@ -18,7 +18,8 @@ import org.dspace.core.Context;
  * "done" follows on standard output when an edit is committed, so that a caller can wait
  * for it and keep the process for the next one.
  *
- * The verbs stand in RigItems, RigFiles, RigContainers, RigPeople and RigRegistries.
+ * The verbs stand in RigItems, RigFiles, RigContainers, RigPeople and RigRegistries;
+ * "dspace COMMAND [ARGUMENT...]" runs a command of the launcher in this process (RigCommand).
  */
 public class RigEdit extends RigBase {
     /** One verb: it gets the words that follow it. */
@@ -34,34 +35,29 @@ public class RigEdit extends RigBase {
         RigContainers.into(VERBS);
         RigPeople.into(VERBS);
         RigRegistries.into(VERBS);
-        VERBS.put("read", (context, words) -> RigRead.main(words.toArray(new String[0])));
+        VERBS.put("dspace", (context, words) -> RigCommand.run(words.toArray(new String[0])));
     }
 
     public static void main(String[] arguments) throws Exception {
         boolean answer = arguments.length == 1 && arguments[0].equals("--answer");
-        Context context = open();
         if (arguments.length > 0 && !answer) {
-            edit(context, Arrays.asList(arguments));
-            context.complete();
+            edit(Arrays.asList(arguments));
             return;
         }
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         if (answer) {
+            open().abort(); // what is made at the first use is there now
             say("done");
         }
         for (String line = in.readLine(); line != null; line = in.readLine()) {
             List<String> words = words(line);
             if (!words.isEmpty() && !words.get(0).startsWith("#")) {
-                edit(context, words);
-                context.commit();
-                // who edits is loaded again: the session of the commit is over
-                context.setCurrentUser(context.reloadEntity(context.getCurrentUser()));
+                edit(words);
                 if (answer) {
                     say("done");
                 }
             }
         }
-        context.complete();
     }
 
     static void say(String line) {
@@ -78,11 +74,14 @@ public class RigEdit extends RigBase {
         return words;
     }
 
-    private static void edit(Context context, List<String> words) throws Exception {
+    /** In a context of its own, as a request to the server has it: between edits no transaction is open. */
+    private static void edit(List<String> words) throws Exception {
         Edit verb = VERBS.get(words.get(0));
         if (verb == null) {
             throw new IllegalArgumentException("no such edit: " + words.get(0) + "; there are " + VERBS.keySet());
         }
+        Context context = open();
         verb.run(context, words.subList(1, words.size()));
+        context.complete();
     }
 }

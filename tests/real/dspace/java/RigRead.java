@@ -176,8 +176,9 @@ public class RigRead extends RigBase {
             fact(object, "preferred", object.getHandle(), handles.findHandle(context, object));
         }
         DOI doi = dois.findDOIByDSpaceObject(context, object);
-        fact(object, "is", Constants.typeText[object.getType()], quoted(object.getName()),
-             doi == null ? null : doi.getDoi());
+        // getName() of a person is the full name in some versions and the address in others: both stand elsewhere
+        fact(object, "is", Constants.typeText[object.getType()],
+             object instanceof EPerson ? null : quoted(object.getName()), doi == null ? null : doi.getDoi());
     }
 
     private List<Handle> handlesOf(DSpaceObject object) {
