@@ -129,6 +129,12 @@ assetstore = "{self.target_store}"
         """What the last process has said."""
         return (self.folder / "messages").read_text()
 
+    def says(self, text: str, process: subprocess.Popen[str] | None = None) -> None:
+        """Wait until the last process has said that. If it ended before, its messages tell why."""
+        process = process or self.running[-1]
+        eventually(lambda: text in self.messages() or process.poll() is not None)
+        assert text in self.messages(), self.messages()
+
     def stop(self, process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> int:
         """End a process and return its exit code."""
         process.send_signal(number)

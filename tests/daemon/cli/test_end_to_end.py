@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.daemon.cli.place import Place, eventually
+from tests.daemon.cli.place import Place
 
 
 @pytest.mark.parametrize("place", ["poll", "wal"], indirect=True)
@@ -13,7 +13,7 @@ def test_a_repository_is_followed_while_it_is_edited(place: Place) -> None:
     daemon = place.process("run")
     for seed in (1, 2, 3):
         place.edit(45, seed)
-    eventually(lambda: '"event": "replayed"' in place.messages())
+    place.says('"event": "replayed"')
     assert place.stop(daemon) == 0, place.messages()
     place.good("run", "--until-current")
     assert place.differences() == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.daemon.cli.place import Place, eventually
+from tests.daemon.cli.place import Place
 
 KEYS = {
     ("status",): {"log", "capture", "replay", "lag", "verified"},
@@ -55,7 +55,7 @@ def test_messages_are_json_lines_if_asked(place: Place) -> None:
 def test_the_daemon_says_what_it_does_in_json_lines(replicated: Place) -> None:
     """Every line is a document."""
     daemon = replicated.process("run")
-    eventually(lambda: "replay.begins" in replicated.messages())
+    replicated.says("replay.begins")
     replicated.stop(daemon)
     lines = [json.loads(line) for line in replicated.messages().splitlines()]
     assert {"started", "stopped"} <= {line["event"] for line in lines}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.scratch import free_port
-from tests.daemon.cli.place import Place, eventually
+from tests.daemon.cli.place import Place
 
 SECRET = "s3cr3t-t41l"
 VERBS = [
@@ -68,6 +68,6 @@ def test_the_daemon_does_not_print_it_either(place: Place, closed_port: int) -> 
     """Not in its messages, and not in the error that ends it."""
     place.configure(source=with_password(place.source, "url").replace(str(place.cluster.port), str(closed_port)))
     daemon = place.process("--verbose", "run")
-    eventually(lambda: "capture.failed" in place.messages())
+    place.says("capture.failed")
     place.stop(daemon)
     assert SECRET not in place.messages()

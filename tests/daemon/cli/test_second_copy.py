@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.daemon.cli.place import Place, eventually
+from tests.daemon.cli.place import Place
 
 
 @pytest.mark.parametrize("place", ["poll", "wal"], indirect=True)
 def test_a_second_copy_is_exit_code_8(place: Place) -> None:
     """It says which process is in its way, and the first one goes on."""
     daemon = place.process("run")
-    eventually(lambda: '"event": "replayed"' in place.messages())
+    place.says('"event": "replayed"')
     for verb in (("run",), ("run", "--until-current"), ("snapshot",)):
         done = place(*verb)
         assert done.code == 8, done

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.scratch import free_port
-from tests.daemon.cli.place import Place, eventually
+from tests.daemon.cli.place import Place
 
 
 def nowhere() -> str:
@@ -53,6 +53,6 @@ def test_the_daemon_waits_for_a_source_that_is_down(place: Place) -> None:
     """A server that does not answer is tried again, and the daemon can be stopped while it waits."""
     place.configure(source=nowhere())
     daemon = place.process("run")
-    eventually(lambda: "again_in_seconds" in place.messages())
+    place.says("again_in_seconds")
     assert daemon.poll() is None
     assert place.stop(daemon) == 0

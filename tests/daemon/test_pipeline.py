@@ -1,0 +1,107 @@
+"""The daemon outlives its servers, and is ended by what waiting cannot mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon import pipeline
+from daemon.config import BlobsSection, Config, LogSection, Run
+from daemon.pipeline import Stop, supervise
+from daemon.scratch import Cluster
+from events.errors import GapInLog, Interrupted, Locked, SourceUnreachable, TargetUnreachable
+from tests.daemon.cli.place import Place, eventually, make_templates
+
+CONFIG = Config(log=LogSection(url=""), blobs=BlobsSection(url=""), run=Run(backoff_seconds=0.02))
+
+
+@pytest.fixture(params=["poll", "wal"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """A place on a server of its own, which can be stopped, and loses nothing by that."""
+    with Cluster(durable=True) as cluster:
+        templates = make_templates(cluster, tmp_path / "assetstore", items=10)
+        made = Place(cluster, templates, tmp_path / "place", request.param)
+        made.good("init")
+        yield made
+        made.close()
+
+
+@pytest.mark.parametrize("how", ["fast", "immediate"])
+def test_both_loops_go_on_when_the_server_is_back(place: Place, how: str) -> None:
+    """The server is stopped, or crashes, under a running daemon; nobody has to start the daemon again."""
+    daemon = place.process("run")
+    place.says('"event": "replayed"')
+    place.edit(10)
+    place.cluster.stop(how)
+    eventually(lambda: "again_in_seconds" in place.messages() or "taken up again" in place.messages())
+    place.cluster.start()
+    place.edit(10, seed=2)
+    eventually(lambda: place("verify").code == 0)
+    assert daemon.poll() is None
+    assert place.stop(daemon) == 0
+    place.good("run", "--until-current")
+    assert place.differences() == []
+
+
+class Failing:
+    """A loop that raises one error after another, then waits to be stopped."""
+
+    name = "failing"
+
+    def __init__(self, *errors: BaseException, was_up: bool = False) -> None:
+        self.errors = list(errors)
+        self.runs = 0
+        self.was_up = was_up
+        self.stop: Stop | None = None
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        self.runs += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        assert self.stop
+        self.stop.now()
+
+
+@pytest.fixture
+def stop(monkeypatch: pytest.MonkeyPatch) -> Stop:
+    """With short pauses."""
+    monkeypatch.setattr(pipeline, "FIRST_PAUSE", 0.01)
+    return Stop()
+
+
+def test_what_passes_is_tried_again(stop: Stop) -> None:
+    """Servers that are down, on either end."""
+    loop = Failing(SourceUnreachable("x"), TargetUnreachable("y"), SourceUnreachable("z"))
+    loop.stop = stop
+    supervise(loop, CONFIG, stop)
+    assert (loop.runs, stop.error) == (4, None)
+
+
+@pytest.mark.parametrize("error", [GapInLog("hole"), Locked("other"), RuntimeError("bug"), Interrupted("why")])
+def test_what_does_not_pass_ends_the_daemon(stop: Stop, error: BaseException) -> None:
+    """With that very error."""
+    loop = Failing(error)
+    supervise(loop, CONFIG, stop)
+    assert (loop.runs, stop.error, stop()) == (1, error, True)
+
+
+def test_the_lock_of_our_own_lost_connection_is_waited_for(stop: Stop) -> None:
+    """The server may not have noticed yet that the connection is gone."""
+    loop = Failing(Locked("by ourselves"), was_up=True)
+    loop.stop = stop
+    supervise(loop, CONFIG, stop)
+    assert (loop.runs, stop.error) == (2, None)
+
+
+def test_a_failure_while_stopping_is_none(stop: Stop) -> None:
+    """A server that is shut down together with us is no reason to end badly."""
+    stop.now()
+
+    class Late(Failing):
+        def run(self, stopped: Callable[[], bool]) -> None:
+            raise SourceUnreachable("gone too")
+
+    supervise(Late(), CONFIG, stop)
+    assert stop.error is None
