@@ -17,6 +17,7 @@ NAMES = (
     "capture.remembered",      # state durable, slot not confirmed
     "capture.confirmed",       # slot confirmed
     "bootstrap.slice",         # between two slices of the bootstrap
+    "replay.staged",           # files written, none under its name
     "replay.files",            # files placed, rows not
     "replay.written",          # rows written, ledger not, transaction open
     "replay.recorded",         # ledger written, transaction open

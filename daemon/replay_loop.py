@@ -63,6 +63,9 @@ class ReplayLoop:
             at = target.position()
             logger.info("replay.begins", position=at, end=target.log.end())
             self.was_up = self._moved = True
+            resumed = target.resume()
+            if resumed.released:
+                self._told("replay.resumed", resumed)
             while not stopped():
                 if target.log.end() != at:
                     at = self._replay(target, stopped)

@@ -57,7 +57,7 @@ def replay(
         target.recognise_log()
     begin = target.position() if after is None else after
     end = log.end() if until is None else until
-    total = Applied()
+    total = target.resume()
     runs = batches(log.read(begin, limit=max(0, end - begin)), batch)
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
         run = next(runs, None)

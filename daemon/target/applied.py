@@ -22,7 +22,10 @@ class ParentMissing(AipstreamError):
 class EditedOnTarget(AipstreamError):
     """An object was edited on the target since the last replay, and `[target] on_drift = "park"`."""
 
-    hint = "Undo the edit on the target, or replay with `--on-drift overwrite`; then `aipstream park retry`."
+    hint = (
+        "Undo the edit on the target, then `aipstream park retry`; or give it up: "
+        "`aipstream replay --on-drift overwrite --again UUID`."
+    )
 
 
 @dataclass

@@ -2,7 +2,9 @@
 
 Invariants:
 
-* A file appears under its final name only when it is whole, verified against its MD5 and size, and durable.
+* A file appears under its final name only when it is whole, verified against its SHA-256 and size, and durable.
+  (Capture has held the SHA-256 against the row's own checksum, which may be absent or of another algorithm.)
+* Until then it lies in `.aipstream/`, which an error leaves empty, and the next replayer after a kill empties.
 * A file that is there is never overwritten: if it holds other bytes, the new content gets another id.
 * Bitstreams that share an `internal_id` on the source share one file here too.
 
@@ -16,22 +18,21 @@ import hashlib
 import os
 import re
 import secrets
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from daemon.dspace.assetstore import relative_path
+from daemon.failpoint import failpoint
 from events.aip.model import Uuid
 from events.blobs import Blobs
 from events.blobs.durable import Durable
-from events.errors import ChecksumMismatch, TargetUnreachable
+from events.errors import BlobMissing, ChecksumMismatch, StorageUnusable, TargetUnreachable
 
 _CONVENTIONAL = re.compile(r"[0-9]{6,39}")
 _CHUNK = 1 << 20
 _LARGE = 4 << 20
-_STALE_SECONDS = 3600
 
 
 class Wanted(NamedTuple):
@@ -70,16 +71,15 @@ class Assetstore:
         self._incoming = folder / ".aipstream"
         try:
             self._incoming.mkdir(mode=0o750, exist_ok=True)
-            self._clear_stale()
         except OSError as error:
             raise self._unusable(error) from error
 
-    def _clear_stale(self) -> None:
-        """Remove what a killed process left on its way in."""
-        before = time.time() - _STALE_SECONDS
+    def clear(self) -> None:
+        """Remove what a killed process left on its way in. Only for whoever has the target's lock: nobody else
+        writes there then.
+        """
         for path in self._incoming.iterdir():
-            if path.stat().st_mtime < before:
-                path.unlink()
+            path.unlink(missing_ok=True)
 
     def _unusable(self, error: OSError) -> TargetUnreachable:
         return TargetUnreachable(
@@ -105,7 +105,7 @@ class Assetstore:
 
         Returns the id under which each bitstream's file lies, and the error of each bitstream whose content could
         not be placed (BlobMissing, ChecksumMismatch). An OSError of the folder itself (full, read-only) is raised as
-        TargetUnreachable: it concerns every file.
+        TargetUnreachable, and the blob store's StorageUnusable as it is: they concern every file.
         """
         contents: dict[tuple[str | None, str], list[Wanted]] = {}
         for each in wanted:
@@ -126,11 +126,14 @@ class Assetstore:
                 if error is not None:
                     failed.update((each.bitstream, error) for each in done.group)
             fresh = [each for each in fresh if each.group[0].bitstream not in failed]
+            failpoint("replay.staged")
             self._publish(fresh)
             placed = {bitstream: identifier for bitstream, identifier in placed.items() if bitstream not in failed}
-        except OSError as error:
+        except (OSError, StorageUnusable) as error:
             for file in fresh:
                 file.temporary.unlink(missing_ok=True)
+            if isinstance(error, StorageUnusable):
+                raise
             raise self._unusable(error) from error
         return placed, failed
 
@@ -157,7 +160,7 @@ class Assetstore:
     def _attempted(self, each: _Fresh, blobs: Blobs) -> Exception | None:
         try:
             self._copy(each.group[0], blobs, each.temporary)
-        except OSError:
+        except (OSError, StorageUnusable):
             raise
         except Exception as error:  # noqa: BLE001 - one bad content must not stop the others; the caller parks it
             each.temporary.unlink(missing_ok=True)
@@ -178,20 +181,22 @@ class Assetstore:
         return digest.hexdigest() == content.sha256
 
     def _copy(self, content: Wanted, blobs: Blobs, path: Path) -> None:
-        md5 = hashlib.md5(usedforsecurity=False)
+        digest = hashlib.sha256()
         size = 0
         with blobs.open(content.sha256) as source, path.open("xb") as file:
-            while chunk := source.read(_CHUNK):
-                md5.update(chunk)
+            while chunk := _read(source, content):
+                digest.update(chunk)
                 size += len(chunk)
                 file.write(chunk)
             os.fchmod(file.fileno(), 0o644)
             if self._owner:
                 os.fchown(file.fileno(), *self._owner)
-        if size != content.size or (content.md5 and md5.hexdigest() != content.md5):
+        if size != content.size or digest.hexdigest() != content.sha256:
             raise ChecksumMismatch(
-                f"blob {content.sha256} of bitstream {content.bitstream}: {size} bytes with MD5 {md5.hexdigest()}, "
-                f"but its row says {content.size} bytes with MD5 {content.md5}"
+                f"blob {content.sha256} of bitstream {content.bitstream} holds {size} bytes with SHA-256 "
+                f"{digest.hexdigest()}; its row says {content.size} bytes",
+                "Restore the blob from a copy, or remove it and run `aipstream snapshot`, which takes what is missing "
+                "from the source; then `aipstream park retry`.",
             )
 
     def _publish(self, fresh: Sequence[_Fresh]) -> None:
@@ -208,6 +213,14 @@ class Assetstore:
                 with contextlib.suppress(PermissionError):
                     os.chown(folder, *self._owner)
         self._durable.sync(folders)
+
+
+def _read(source: BinaryIO, content: Wanted) -> bytes:
+    """The next bytes of a blob. One that cannot be read is as good as missing, and no fault of the assetstore."""
+    try:
+        return source.read(_CHUNK)
+    except OSError as error:
+        raise BlobMissing(f"blob {content.sha256} of bitstream {content.bitstream} cannot be read: {error}") from error
 
 
 def _below(folder: Path, top: Path) -> Iterable[Path]:

@@ -108,6 +108,16 @@ def position(connection: Connection, log: str) -> Position:
         return int(row[0]) if row else 0
 
 
+def adopt(connection: Connection, log: str) -> None:
+    """Begin with that log, if nothing of it was applied: positions in another one mean nothing in it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM aipstream.cursor WHERE log = %s)", [log])
+        if not cursor.fetchone()[0]:  # type: ignore[index]
+            cursor.execute("UPDATE aipstream.ledger SET position = 0 WHERE position <> 0")
+            cursor.execute("UPDATE aipstream.parked SET position = 0 WHERE position <> 0")
+            cursor.execute("DELETE FROM aipstream.cursor")
+
+
 def last_event(connection: Connection, log: str) -> bytes | None:
     """The id of the event at the position of that log, None if nothing of it has been applied."""
     with connection.cursor() as cursor:
@@ -171,7 +181,8 @@ def park(connection: Connection, rows: Iterable[Parked]) -> None:
             """
             INSERT INTO aipstream.parked AS p (uuid, kind, position, error, reason, needs) VALUES %s
             ON CONFLICT (uuid) DO UPDATE SET kind = excluded.kind, error = excluded.error, reason = excluded.reason,
-                needs = excluded.needs, attempts = p.attempts + 1, position = excluded.position""",
+                needs = excluded.needs, attempts = p.attempts + 1,
+                position = greatest(p.position, excluded.position)""",
             [(row.uuid, row.kind.value, row.position, row.error, row.reason, list(row.needs)) for row in rows],
             template="(%s::uuid, %s, %s, %s, %s, %s::uuid[])",
         )
@@ -195,9 +206,21 @@ def parked(connection: Connection, uuids: Sequence[Uuid] | None = None) -> list[
 
 
 def unpark(connection: Connection, uuids: Sequence[Uuid]) -> None:
-    """Forget what was parked for those objects: it has been applied, or a later event took its place."""
+    """Forget what was parked for those objects, whatever it was."""
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM aipstream.parked WHERE uuid = ANY (%s::uuid[])", [list(uuids)])
+
+
+def settle(connection: Connection, applied: Sequence[tuple[Uuid, Position]]) -> None:
+    """Forget what was parked for those objects up to the position that was applied. An older state, applied by a
+    replay from an earlier position, settles nothing.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM aipstream.parked p USING unnest(%s::uuid[], %s::bigint[]) w(uuid, position) "
+            "WHERE p.uuid = w.uuid AND p.position <= w.position",
+            [[uuid for uuid, _ in applied], [place for _, place in applied]],
+        )
 
 
 def set_waiting(connection: Connection, uuids: Sequence[Uuid], missing: dict[Uuid, set[Uuid]]) -> None:
@@ -213,12 +236,28 @@ def set_waiting(connection: Connection, uuids: Sequence[Uuid], missing: dict[Uui
 
 
 def released_by(connection: Connection, arrived: Sequence[Uuid]) -> list[Uuid]:
-    """The objects (parked, or applied without a reference) for which one of those was missing."""
+    """The objects (parked, or applied without a reference) for which one of those was missing, in the log's order."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT uuid::text FROM aipstream.waiting WHERE needs = ANY (%(arrived)s::uuid[])
-            UNION SELECT uuid::text FROM aipstream.parked WHERE needs && %(arrived)s::uuid[]""",
-            {"arrived": list(arrived)},
-        )
+        cursor.execute(_RELEASED.format(come="SELECT %(arrived)s::uuid[]"), {"arrived": list(arrived)})
         return [row[0] for row in cursor.fetchall()]
+
+
+def overdue(connection: Connection) -> list[Uuid]:
+    """The objects that wait for what is there: whoever applied that was ended before it could release them."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RELEASED.format(come=_COME))
+        return [row[0] for row in cursor.fetchall()]
+
+
+_COME = """
+    SELECT array_agg(l.uuid) FROM aipstream.ledger l WHERE NOT l.deleted AND l.uuid IN (
+      SELECT needs FROM aipstream.waiting UNION SELECT unnest(needs) FROM aipstream.parked)"""
+
+_RELEASED = """
+    WITH come(uuids) AS MATERIALIZED ({come}),
+    released AS (
+      SELECT uuid FROM come, aipstream.waiting WHERE needs = ANY (uuids)
+      UNION SELECT uuid FROM come, aipstream.parked WHERE needs && uuids)
+    SELECT r.uuid::text FROM released r
+    LEFT JOIN aipstream.parked p USING (uuid) LEFT JOIN aipstream.ledger l USING (uuid)
+    ORDER BY coalesce(p.position, l.position)"""

@@ -17,18 +17,27 @@ import psycopg2
 import psycopg2.errors
 import structlog
 
-from daemon.dspace import fingerprint, version
+from daemon.dspace import version
 from daemon.dspace.connect import Connection, connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.failpoint import failpoint
-from daemon.target import ledger
+from daemon.target import ledger, neighbours
 from daemon.target.applied import Applied, EditedOnTarget, ParentMissing
 from daemon.target.batch import Ahead, Decided, Drifted, OnDrift, Put, decide, newest, parked
+from daemon.target.drift import digests, edited
 from daemon.target.files import Assetstore, Wanted
 from daemon.target.native import match, missing_parents, write
 from events.aip.model import Aip, Kind, Uuid
 from events.blobs import Blobs
-from events.errors import AipstreamError, GapInLog, Locked, PreconditionError, TargetUnreachable
+from events.errors import (
+    AipstreamError,
+    GapInLog,
+    Locked,
+    PreconditionError,
+    StorageUnusable,
+    TargetUnreachable,
+    UnknownField,
+)
 from events.event import Position
 from events.log import Entry, Log
 
@@ -41,6 +50,8 @@ _RETRIED = (
     psycopg2.errors.QueryCanceled,
 )
 _ATTEMPTS = 5
+_AT_ONCE = 500
+"""Events that are taken from the log at once to be applied again: memory does not grow with what is parked."""
 
 _OF_ALL = (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction)
 """No fault of one object: every other one would meet it too, and be parked."""
@@ -69,6 +80,7 @@ class NativeTarget:
         self._connection: Connection | None = None
         self._options: Options | None = None
         self._ahead: Ahead = {}
+        self._resumed = False
 
     # --- the connection -------------------------------------------------------------------------------------------
 
@@ -82,13 +94,15 @@ class NativeTarget:
                 ledger.create(connection)
                 connection.commit()
                 ledger.lock(connection)
+                ledger.adopt(connection, self.log.identity)
                 connection.commit()
+                self.assetstore.clear()
             except BaseException:
                 connection.close()
                 raise
             passwords, drafts = self._settings
             self._options = Options(repository.has_security_level, True, passwords, drafts)
-            self._connection = connection
+            self._connection, self._resumed = connection, False
         return self._connection
 
     @property
@@ -122,8 +136,8 @@ class NativeTarget:
             if entry is None or entry.event.id != applied:
                 raise GapInLog(
                     f"the log has another event at position {place} than the one that was applied to the target",
-                    "The log was restored from an older copy. Bring back the newest one; or, to go on with this one, take a "
-                    "new snapshot, drop the schema aipstream on the target, and replay: what is equal stays as it is.",
+                    "The log was restored from an older copy. Bring back the newest one; or, to go on with this one, "
+                    "take a new snapshot, drop the schema aipstream on the target and replay: what is equal stays.",
                 )
 
     # --- batches ----------------------------------------------------------------------------------------------------
@@ -138,6 +152,16 @@ class NativeTarget:
         done = self._apply(newest(entries), move_to=entries[-1] if entries else None)
         self._ahead = {}
         done.events = len(entries)
+        return done
+
+    def resume(self) -> Applied:
+        """Release what waits for something that is there, once a connection: the last one may have ended just after
+        that was committed.
+        """
+        overdue = ledger.overdue(self.connection)
+        self.connection.rollback()
+        done = self._again(overdue) if overdue and not self._resumed else Applied()
+        self._resumed = True
         return done
 
     def retry(self, uuids: Sequence[Uuid] | None = None) -> Applied:
@@ -161,10 +185,11 @@ class NativeTarget:
         return len(rows)
 
     def _again(self, uuids: Sequence[Uuid]) -> Applied:
-        place = self.position()
-        entries = [entry for uuid in uuids if (entry := self.log.latest(uuid, at=place)) is not None]
-        entries.sort(key=lambda entry: entry.position)
-        done = self._apply(entries, again=True)
+        place, done = self.position(), Applied()
+        for start in range(0, len(uuids), _AT_ONCE):
+            some = uuids[start : start + _AT_ONCE]
+            entries = [entry for uuid in some if (entry := self.log.latest(uuid, at=place)) is not None]
+            done.add(self._apply(sorted(entries, key=lambda entry: entry.position), again=True))
         done.released = done.written
         return done
 
@@ -174,7 +199,7 @@ class NativeTarget:
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.close()
             raise unreachable("target", self.dsn, error) from error
-        except (TargetUnreachable, Locked):
+        except (TargetUnreachable, StorageUnusable, Locked):
             self.close()
             raise
         except _OF_ALL as error:
@@ -209,7 +234,8 @@ class NativeTarget:
         if len(entries) <= 1:
             if not entries:
                 raise error
-            ledger.park(self.connection, [parked(entries[0], error)])
+            needs = sorted(error.needs) if isinstance(error, UnknownField) else ()
+            ledger.park(self.connection, [parked(entries[0], error, needs)])
             self._move(move_to)
             self.connection.commit()
             logger.warning("replay.parked", uuid=entries[0].event.uuid, error=str(error).strip().split("\n")[0])
@@ -244,7 +270,11 @@ class NativeTarget:
         deletes = [(entry.event.kind, entry.event.uuid) for entry in decided.deletes]
         missing: dict[Uuid, set[Uuid]] = {}
         if puts or deletes:
-            written = write(connection, [put.aip for put in puts], deletes, self.options, internal_ids)
+            aips = [put.aip for put in puts]
+            near = neighbours.untouched(connection, aips, [uuid for _, uuid in deletes], self.options)
+            written = write(connection, aips, deletes, self.options, internal_ids)
+            if near and any(written.touched.get(table) for table in neighbours.SHARED):
+                neighbours.keep_up(connection, near, self.options)
             missing = written.missing
             done.losses += written.losses
         failpoint("replay.written")
@@ -256,53 +286,46 @@ class NativeTarget:
         done.parked, done.deleted = len(aside), len(deletes)
         return done, [put.event.uuid for put in puts]
 
-    def _digests(self, puts: Sequence[Put]) -> dict[Uuid, str]:
-        """The digest of each of those objects on the target as it is now, by source UUID."""
-        names = ledger.aliases(self.connection)
-        back = {target: source for source, target in names.items()}
-        by_kind: dict[Kind, list[Uuid]] = {}
-        for put in puts:
-            by_kind.setdefault(put.event.kind, []).append(names.get(put.event.uuid, put.event.uuid))
-        found: dict[Uuid, str] = {}
-        for kind, uuids in by_kind.items():
-            here = fingerprint.digests(self.connection, kind, uuids, self.options)
-            found.update((back.get(uuid, uuid), digest) for uuid, digest in here.items())
-        return found
-
     def _different(
         self, decided: Decided, standings: dict[Uuid, ledger.Standing], done: Applied, aside: list[ledger.Parked]
     ) -> list[Put]:
         """The puts that have something to do; the others are noted in the ledger. Finds edits behind our back."""
-        here = self._digests(decided.puts)
+        events = [put.event for put in decided.puts] + [entry.event for entry in decided.deletes]
+        here = digests(self.connection, events, self.options)
         puts: list[Put] = []
         same: list[Put] = []
         for put in decided.puts:
-            uuid, now = put.event.uuid, here.get(put.event.uuid)
-            if now == put.event.digest:
+            uuid = put.event.uuid
+            if here.get(uuid) == put.event.digest:
                 same.append(put)
-                continue
-            standing = standings.get(uuid)
-            if put.event.kind is not Kind.REGISTRY and standing and not standing.deleted and now != standing.digest:
-                done.drifted.append(Drifted(uuid, put.event.kind, put.event.handle))
-                if self.on_drift == "skip":
-                    continue
-                if self.on_drift == "park":
-                    aside.append(
-                        parked(
-                            Entry(put.position, put.event),
-                            EditedOnTarget(f"{put.event.kind} {put.event.handle or uuid} was edited on the target"),
-                        )
-                    )
-                    continue
-            puts.append(put)
+            elif not self._held_up(Entry(put.position, put.event), standings.get(uuid), here.get(uuid), done, aside):
+                puts.append(put)
+        decided.deletes[:] = [
+            entry
+            for entry in decided.deletes
+            if not self._held_up(entry, standings.get(entry.event.uuid), here.get(entry.event.uuid), done, aside)
+        ]
         done.unchanged = len(same)
         ledger.record(
             self.connection, [(put.event.uuid, put.event.kind, put.event.digest, put.position, False) for put in same]
         )
         if same:
-            ledger.unpark(self.connection, [put.event.uuid for put in same])
+            ledger.settle(self.connection, [(put.event.uuid, put.position) for put in same])
             ledger.set_waiting(self.connection, [put.event.uuid for put in same], {})
         return puts
+
+    def _held_up(
+        self, entry: Entry, standing: ledger.Standing | None, now: str | None, done: Applied, aside: list[ledger.Parked]
+    ) -> bool:
+        """Whether the event is not applied because its object was edited here, which is told in any case."""
+        event = entry.event
+        if not edited(event, standing, now):
+            return False
+        done.drifted.append(Drifted(event.uuid, event.kind, event.handle))
+        if self.on_drift == "park":
+            error = EditedOnTarget(f"{event.kind} {event.handle or event.uuid} was edited on the target")
+            aside.append(parked(entry, error))
+        return self.on_drift != "overwrite"
 
     def _with_parents(self, puts: list[Put], aside: list[ledger.Parked]) -> list[Put]:
         """The puts whose owners are on the target or among them; the others are put aside, and so are theirs."""
@@ -338,7 +361,7 @@ class NativeTarget:
 
     def _record(self, puts: Sequence[Put], decided: Decided, missing: dict[Uuid, set[Uuid]], done: Applied) -> None:
         """Note what is there now. What was written but does not read back as the event says is told, not hidden."""
-        here = self._digests(puts)
+        here = digests(self.connection, (put.event for put in puts), self.options)
         rows = []
         for put in puts:
             uuid, now = put.event.uuid, here.get(put.event.uuid, "")
@@ -356,7 +379,7 @@ class NativeTarget:
         ledger.record(self.connection, rows)
         touched = [row[0] for row in rows]
         ledger.set_waiting(self.connection, touched, missing)
-        ledger.unpark(self.connection, touched)
+        ledger.settle(self.connection, [(row[0], row[3]) for row in rows])
         done.written = len(puts)
 
 

@@ -181,7 +181,7 @@ class Gatherer:
                 add("put_placed", placed.bundle, placed.bitstream, placed.order, placed.order_legacy)
         for bitstream in aip.bitstreams:
             if bitstream.uuid in own:
-                format_id, exact = names.format(bitstream.format)
+                format_id, exact = names.format(aip.uuid, bitstream.format)
                 if not exact:
                     lost = f"the format {bitstream.format} of {bitstream.uuid} is not registered: Unknown was written"
                     self.losses.append((aip.uuid, lost))

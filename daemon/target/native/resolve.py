@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from psycopg2.extensions import cursor as Cursor  # noqa: N812 -- it is a class
 
-from events.aip.model import Aip, Kind, Uuid
+from events.aip.model import Aip, Kind, Uuid, derived_uuid
 from events.errors import UnknownField
 
 Far = Literal["group", "person", "community", "collection", "item", "bitstream"]
@@ -127,7 +127,7 @@ class Resolver:
                 (left, leftward, rightward, right): number
                 for left, leftward, rightward, right, number in cursor.fetchall()
             }
-        self._unknown: dict[Uuid, str] = {}
+        self._unknown: dict[Uuid, tuple[str, Uuid]] = {}
 
     def _find(self, cursor: Cursor, wanted: dict[Far, set[Uuid]]) -> dict[Far, set[Uuid]]:
         found: dict[Far, set[Uuid]] = {far: set() for far in _TABLES}
@@ -159,29 +159,37 @@ class Resolver:
         """The id of a metadata field, None (and noted) if the registry lacks it."""
         found = self._fields.get(name)
         if found is None:
-            self._unknown.setdefault(owner, f"metadata field {name}")
+            registry = derived_uuid(f"schema/{name.partition('.')[0]}")
+            self._unknown.setdefault(owner, (f"metadata field {name}", registry))
         return found
 
-    def format(self, name: str | None) -> tuple[int | None, bool]:
-        """The id of a format, and whether it is the one asked for and not `Unknown` in its place."""
+    def format(self, owner: Uuid, name: str | None) -> tuple[int | None, bool]:
+        """The id of a format, and whether it is the one asked for and not (noted) `Unknown` in its place."""
         if name is None:
             return None, True
         found = self._formats.get(name)
-        return (self._formats.get("Unknown"), False) if found is None else (found, True)
+        if found is None:
+            self.lacks(owner, derived_uuid("formats"))
+            return self._formats.get("Unknown"), False
+        return found, True
 
     def relationship_type(self, owner: Uuid, key: tuple[str, str, str, str]) -> int | None:
         """The id of (left type, leftward, rightward, right type), None (and noted) if the registry lacks it."""
         found = self._types.get(key)
         if found is None:
-            self._unknown.setdefault(owner, f"relationship type {' / '.join(key)}")
+            self._unknown.setdefault(owner, (f"relationship type {' / '.join(key)}", derived_uuid("entities")))
         return found
 
     def complain(self) -> None:
         """Raise UnknownField if an object of the batch named what the registries lack."""
         if self._unknown:
-            uuid, what = next(iter(self._unknown.items()))
+            uuid, (what, _) = next(iter(self._unknown.items()))
             others = f", and {len(self._unknown) - 1} more objects" if len(self._unknown) > 1 else ""
-            raise UnknownField(f"{what} of object {uuid} is not in the target's registry{others}", self._unknown)
+            raise UnknownField(
+                f"{what} of object {uuid} is not in the target's registry{others}",
+                self._unknown,
+                needs={registry for _, registry in self._unknown.values()},
+            )
 
 
 def aliases(cursor: Cursor, uuids: Iterable[Uuid]) -> dict[Uuid, Uuid]:
