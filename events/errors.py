@@ -152,13 +152,19 @@ class InvalidAip(AipstreamError):
 
 
 class UnknownField(AipstreamError):
-    """Objects name a metadata field or a relationship type that the target's registry lacks. `objects`: their UUIDs."""
+    """Objects name a metadata field or a relationship type that the target's registry lacks.
+
+    `objects` are their UUIDs, `needs` those of the registry documents that would bring it.
+    """
 
     hint = "The registry's own event brings it; if the log has none, `aipstream snapshot` of the source makes one."
 
-    def __init__(self, message: str, objects: Iterable[str] = (), hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, objects: Iterable[str] = (), hint: str | None = None, *, needs: Iterable[str] = ()
+    ) -> None:
         super().__init__(message, hint)
         self.objects = frozenset(objects)
+        self.needs = frozenset(needs)
 
 
 def without_password(dsn: str) -> str:
