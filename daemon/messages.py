@@ -24,7 +24,7 @@ def configure(form: Format, level: int) -> None:
     last: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=28)
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24, timestamp_key="time")
     )
     structlog.configure(
         processors=[
