@@ -200,7 +200,8 @@ def test_both_ways_of_watching_tell_the_same(make: MakePair) -> None:
 
 RENAMES = {
     "field": "UPDATE metadatafieldregistry SET qualifier = 'renamed' WHERE metadata_field_id = "
-             "(SELECT metadata_field_id FROM metadatavalue JOIN item ON uuid = dspace_object_id GROUP BY 1 ORDER BY count(*) DESC LIMIT 1)",
+             "(SELECT metadata_field_id FROM metadatavalue JOIN item ON uuid = dspace_object_id GROUP BY 1 "
+             "ORDER BY count(*) DESC LIMIT 1)",
     "schema": "UPDATE metadataschemaregistry SET short_id = 'renamed' WHERE short_id = 'dc'",
     "format": "UPDATE bitstreamformatregistry SET short_description = 'Renamed' WHERE bitstream_format_id = "
               "(SELECT bitstream_format_id FROM bitstream WHERE bitstream_format_id > 3 GROUP BY 1 "
