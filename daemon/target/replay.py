@@ -284,7 +284,7 @@ class NativeTarget:
         failpoint("replay.recorded")
         connection.commit()
         done.parked, done.deleted = len(aside), len(deletes)
-        return done, [put.event.uuid for put in puts]
+        return done, list({put.event.uuid for put in decided.puts} - {each.uuid for each in aside})
 
     def _different(
         self, decided: Decided, standings: dict[Uuid, ledger.Standing], done: Applied, aside: list[ledger.Parked]
