@@ -46,7 +46,7 @@ def test_no_verb_prints_a_password(place: Place, form: str, closed_port: int) ->
     for source, target in (good, bad, refused):
         place.configure(source=source, target=target)
         for verb in VERBS:
-            for before, after in FORMS.values():
+            for before, after in FORMS.values() if form == "url" else [FORMS["log"]]:
                 done = place(*verb, *after, options=before)
                 assert SECRET not in done.out + done.err, (verb, done)
                 assert "unexpected" not in done.err, (verb, done)
