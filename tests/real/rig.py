@@ -19,7 +19,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -157,7 +157,7 @@ class Home:
     def run(self, *arguments: object, stdin: str | None = None, keep_classes: bool = False) -> str:
         """One command of DSpace's command line; what it printed. Raises DSpaceFailed.
 
-        With `keep_classes` its classes are archived beside the jars, if none are: each JVM then starts in half the time.
+        With `keep_classes` its classes are archived beside the jars, if none are: JVMs then start in half the time.
         DSpace's packager may end with status 0 in spite of an exception, so the output is looked at as well.
         """
         if self._editor is not None and stdin is None:
@@ -218,6 +218,12 @@ class Home:
         """A JVM that stays, for edits and commands: `with home.editor() as edit: edit("withdraw {rich}")`."""
         return Editor(self)
 
+    @property
+    def running(self) -> Editor:
+        """The JVM that is there now, within `editor()`."""
+        assert self._editor is not None
+        return self._editor
+
     def read(self, *what: str) -> list[str]:
         """Every fact that DSpace reads, sorted (see RigRead). `what`: `passwords`, `drafts`."""
         return [line[2:] for line in self.run("rig-read", *what).splitlines() if line.startswith("= ")]
@@ -248,6 +254,13 @@ def both(one: Callable[[], T], other: Callable[[], T]) -> tuple[T, T]:
     with ThreadPoolExecutor(2) as threads:
         first, second = threads.submit(one), threads.submit(other)
         return first.result(), second.result()
+
+
+@contextmanager
+def editors(one: Home, other: Home) -> Iterator[tuple[Editor, Editor]]:
+    """The JVMs of two homes, started at the same time."""
+    with ExitStack() as stack:
+        yield both(lambda: stack.enter_context(one.editor()), lambda: stack.enter_context(other.editor()))
 
 
 class Editor:

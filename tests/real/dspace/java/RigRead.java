@@ -9,6 +9,9 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.TreeSet;
 
+import org.dspace.authenticate.AuthenticationMethod;
+import org.dspace.authenticate.factory.AuthenticateServiceFactory;
+import org.dspace.authenticate.service.AuthenticationService;
 import org.dspace.authorize.ResourcePolicy;
 import org.dspace.content.Bitstream;
 import org.dspace.content.BitstreamFormat;
@@ -49,6 +52,10 @@ import org.hibernate.SessionFactory;
  */
 public class RigRead extends RigBase {
     private static final List<String> OWN_GROUPS = Arrays.asList(Group.ANONYMOUS, Group.ADMIN);
+
+    private static final List<String> PASSWORDS = Arrays.asList("admin", "rig", "secret", "own");
+    private static final AuthenticationService LOGIN =
+        AuthenticateServiceFactory.getInstance().getAuthenticationService();
 
     private final Context context;
     private final Session session;
@@ -226,6 +233,7 @@ public class RigRead extends RigBase {
                 PasswordHash hash = people.getPasswordHash(person);
                 fact(person, "password", hash == null ? null : hash.getHashString(),
                      hash == null ? null : hash.getSaltString(), hash == null ? null : hash.getAlgorithm());
+                logins(person);
             }
             for (Group group : groups.allMemberGroups(context, person)) {
                 fact(person, "belongs-to", group);
@@ -245,6 +253,16 @@ public class RigRead extends RigBase {
             }
             common(group);
         }
+    }
+
+    /** Which passwords that the rig gives let the person in, by DSpace's own stack of authentication. */
+    private void logins(EPerson person) throws Exception {
+        EPerson reader = context.getCurrentUser();
+        for (String password : PASSWORDS) {
+            int status = LOGIN.authenticate(context, person.getEmail(), password, null, null);
+            fact(person, "login", password, status == AuthenticationMethod.SUCCESS);
+        }
+        context.setCurrentUser(reader);
     }
 
     private void site() throws Exception {
