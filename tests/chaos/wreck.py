@@ -1,0 +1,85 @@
+"""A place where things go wrong: what is done to it, and what has to hold afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from daemon.target import ledger
+from events.log import Entry, open_log
+from tests.daemon.cli.place import Done, Place
+
+AIPSTREAM = Path(sys.executable).with_name("aipstream")
+
+
+class Wreck(Place):
+    """`Place` with the command as it is installed, and with the judgement of what an accident may leave behind."""
+
+    def command(self, *arguments: str, **environment: str) -> Done:
+        """Run the command to its end in a process of its own; a negative code is that of a signal."""
+        done = subprocess.run(
+            [AIPSTREAM, "--config", str(self.path), *arguments],
+            env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=120,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def fine(self, *arguments: str, **environment: str) -> Done:
+        """The same, and it must end with 0."""
+        done = self.command(*arguments, **environment)
+        assert done.code == 0, done
+        return done
+
+    @property
+    def log_url(self) -> str:
+        return f"sqlite:///{self.folder}/log.sqlite"
+
+    def entries(self) -> list[Entry]:
+        """The whole log; a gap or damage raises."""
+        with closing(open_log(self.log_url)) as log:
+            found = list(log.read(0))
+            assert [entry.position for entry in found] == list(range(1, log.end() + 1))
+        return found
+
+    def parked(self) -> list[dict[str, Any]]:
+        """What `aipstream park list` tells, on both sides."""
+        found: list[dict[str, Any]] = self.good("park", "list", "--json").json["parked"]
+        return found
+
+    def rounds(self, most: int = 3) -> None:
+        """`run --until-current` must end with 0."""
+        self.good("run", "--until-current")
+
+    def assert_equal(self) -> None:
+        """Both ends are the same by an independent judge and by `verify`, and nothing is parked or waits."""
+        assert self.differences() == []
+        verified = self.good("verify", "--json").json
+        assert verified["equal"], verified
+        assert verified["compared"]["item"] > 0
+        assert self.parked() == []
+        assert self.sql(self.target, "SELECT uuid FROM aipstream.waiting") == []
+
+    def assert_nothing_doubled(self) -> None:
+        """The log has no gap, and no event says of an object what the one before had said of it."""
+        last: dict[str, tuple[str, str]] = {}
+        for entry in self.entries():
+            said = (entry.event.type.value, entry.event.digest)
+            assert last.get(entry.event.uuid) != said, f"position {entry.position} repeats what is known"
+            last[entry.event.uuid] = said
+
+    def assert_converged(self) -> None:
+        """All of that, and no file lies about that is not in its place."""
+        self.assert_equal()
+        self.assert_nothing_doubled()
+        assert self.half_written() == []
+
+    def half_written(self) -> list[Path]:
+        """Files in the target's assetstore that no DSpace would ever look for."""
+        return [path for path in self.target_store.rglob("*") if path.is_file() and not path.name.isdigit()]
+
+
+__all__ = ["AIPSTREAM", "Wreck", "ledger", "pairwise"]
