@@ -47,7 +47,7 @@ def test_commands_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_are_of_no_machine(page: Path) -> None:
     """No path of the place where they were written."""
-    assert not re.search(r"/work/|/tmp/|/root/|/home/\w", page.read_text())
+    assert not re.search(r"/(?:tmp|root|home)/", page.read_text())
 
 
 def test_make_targets_exist() -> None:
