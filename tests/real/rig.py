@@ -63,17 +63,19 @@ class Rig:
         base.mkdir(parents=True, exist_ok=True)
         rig = cls(version, base / version)
         if not rig._ready():
-            with _alone(base / "setup.lock"):  # for all versions: Maven's own folder is not made for two of them
+            with _alone(
+                base / "setup.lock"
+            ) as lock:  # for all versions: Maven's own folder is not made for two of them
                 if not rig._ready():
-                    rig._set_up()
+                    rig._set_up(lock)
         return rig
 
     def _ready(self) -> bool:
         stamp = self.cache / "stamp"
         return stamp.exists() and stamp.read_text() == _inputs()
 
-    def _set_up(self) -> None:
-        """Run `setup`. The stamp comes last: what was interrupted is made again."""
+    def _set_up(self, lock: int) -> None:
+        """Run `setup`, which holds the lock as long as it lives. The stamp comes last: what was interrupted is made again."""
         stamp = self.cache / "stamp"
         stamp.unlink(missing_ok=True)
         done = subprocess.run(
@@ -84,6 +86,7 @@ class Rig:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, "DSPACE_RIG_CACHE": str(self.cache.parent)},
+            pass_fds=[lock],
         )
         if done.returncode:
             raise PreconditionError(
@@ -96,11 +99,11 @@ class Rig:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One process at a time, by a lock on that file."""
+def _alone(path: Path) -> Iterator[int]:
+    """One process at a time, by a lock on that file; gives its descriptor, for a child that may outlive this one."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock.fileno()
 
 
 def _inputs() -> str:
