@@ -75,7 +75,7 @@ class Rig:
         return stamp.exists() and stamp.read_text() == _inputs()
 
     def _set_up(self, lock: int) -> None:
-        """Run `setup`, which holds the lock as long as it lives. The stamp comes last: what was interrupted is made again."""
+        """Run `setup`, which holds the lock as long as it lives. The stamp comes last: what stopped is made again."""
         stamp = self.cache / "stamp"
         stamp.unlink(missing_ok=True)
         done = subprocess.run(

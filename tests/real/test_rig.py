@@ -1,9 +1,10 @@
-"""The list of edits that the other tests live through has every verb of the rig."""
+"""What the other tests here stand on: the list of edits has every verb, and each version has a lane of its own."""
 
 from __future__ import annotations
 
 import re
 
+from tests.lanes import lane
 from tests.real.rig import SCRIPTS
 from tests.real.verbs import EDITS
 
@@ -17,3 +18,11 @@ def test_every_verb_is_in_the_list() -> None:
     }
     used = {line.split()[0] for line in EDITS.splitlines() if line and not line.startswith("#")}
     assert known == used
+
+
+def test_tests_of_one_version_stay_together() -> None:
+    """Others may run anywhere."""
+    assert lane("tests/real/test_replication.py::test_a[to 8.2 by poll]") == "8.2"
+    assert lane("real/test_documents.py::test_a[7.6.6]") == "7.6.6"
+    assert lane("tests/daemon/source/test_wal.py::test_a[8.2]") is None
+    assert lane("tests/real/test_rig.py::test_a") is None
