@@ -161,8 +161,7 @@ def _source(source: Source, *, reached: bool) -> Iterator[Precondition]:
     if reached:
         if source.mode == "wal":
             for finding in checks.check(source.dsn, source.slot, source.slot):
-                mend = finding.mend.replace("`aipstream slot prepare`", "`aipstream init`")
-                yield Precondition("source", finding.ok, finding.what, mend)
+                yield Precondition("source", finding.ok, finding.what, finding.mend)
         else:
             with closing(connect(source.dsn, "source")) as connection:
                 unreadable = [table for table, reads, _ in _rights(connection) if not reads]

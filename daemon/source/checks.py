@@ -136,7 +136,7 @@ def _tables(connection: Connection, publication: str) -> list[Finding]:
         Finding(
             not missing,
             fault if missing else f"the publication {publication} and the replica identities are made",
-            f"`aipstream slot prepare`, or{who}: " + "; ".join(missing) if missing else "",
+            f"`aipstream init`, or{who}: " + "; ".join(missing) if missing else "",
         ),
     ]
 
