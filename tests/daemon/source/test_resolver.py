@@ -19,6 +19,9 @@ from daemon.source.wal import WalSource
 from events.aip.model import Kind, derived_uuid
 from tests.daemon.source.followed import Followed, assetstore_of, changed, touched, untold
 
+pytestmark = pytest.mark.xdist_group("resolver")
+"""The changes are made one after the other to one repository."""
+
 FILE = (
     "(SELECT b.uuid FROM bitstream b JOIN bundle2bitstream bb ON bb.bitstream_id = b.uuid AND NOT b.deleted JOIN "
     "item2bundle ib USING (bundle_id) JOIN item i ON i.uuid = ib.item_id AND i.in_archive ORDER BY 1 LIMIT 1)"
@@ -212,7 +215,7 @@ def test_what_a_statement_changed_is_touched(repository: Followed, source: WalSo
     really = changed(before, repository.digests())
     assert really, "the statement changes nothing: the test would prove nothing"
     assert not untold(really, batches)
-    assert not any(batch.sweep for batch in batches)
+    assert any(batch.sweep for batch in batches) == (name == "schema renamed"), "only a renaming needs a comparison of all"
 
 
 def test_a_login_touches_that_person_only(repository: Followed, source: WalSource) -> None:
