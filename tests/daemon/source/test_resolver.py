@@ -215,7 +215,7 @@ def test_what_a_statement_changed_is_touched(repository: Followed, source: WalSo
     really = changed(before, repository.digests())
     assert really, "the statement changes nothing: the test would prove nothing"
     assert not untold(really, batches)
-    assert any(batch.sweep for batch in batches) == (name == "schema renamed"), "only a renaming needs a comparison of all"
+    assert any(batch.sweep for batch in batches) == (name == "schema renamed"), "renaming alone sweeps"
 
 
 def test_a_login_touches_that_person_only(repository: Followed, source: WalSource) -> None:
