@@ -6,6 +6,8 @@ Invariants (`wal`):
 2. The slot before the snapshot that is captured: nothing that commits is in neither of the two.
 3. A slot that was there and is gone is told (`SlotLost`), never silently made anew: the WAL between is lost. Only
    `aipstream snapshot` (`recapture`) makes another one, for it captures everything again.
+4. A publication or replica identity that was changed behind our back is mended, and everything is captured again: nobody
+   knows what went by meanwhile.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from daemon.parts import Capturing
 from daemon.source import Emitted, publication
 from daemon.source import slot as slots
 from daemon.source.bootstrap import DONE, Progress
+from daemon.source.refill import refill
 from events.errors import SlotLost
 from events.event import lsn_text
 
@@ -28,6 +31,9 @@ logger = structlog.get_logger(__name__)
 
 SLOT: Final = "slot"
 """`State.meta`: the name of the slot that was made for this log."""
+
+PUBLISHED: Final = "publication"
+"""`State.meta`: what the publication and the replica identities were when the capture last began (`mark`)."""
 
 
 @dataclass
@@ -47,12 +53,27 @@ def begin(parts: Capturing, progress: Progress | None = None) -> Begun:
     return _wal(parts, progress) if parts.source.mode == "wal" else _everything(parts, Begun(), progress)
 
 
+def changed(parts: Capturing) -> bool:
+    """Whether the publication or a replica identity is another one than when the capture began: begin again."""
+    return _published(parts.source.dsn, parts.source.slot) != parts.state.meta(PUBLISHED)
+
+
+def _published(dsn: str, name: str) -> str | None:
+    with closing(connect(dsn, "source")) as connection:
+        return publication.mark(connection, name)
+
+
 def recapture(parts: Capturing, progress: Progress | None = None) -> Begun:
-    """Capture everything as it is now; what is as the log has it is left out. Mends a lost slot."""
+    """Capture everything as it is now; what is as the log has it is left out. Mends a lost slot, and lost blobs."""
     if parts.source.mode == "wal":
         _drop_unusable(parts)
     parts.state.remember(meta={DONE: None})
-    return begin(parts, progress)
+    begun = begin(parts, progress)
+    emitter = parts.emitter
+    refilled = refill(emitter.connection(), parts.state, parts.blobs, emitter.capture.files)
+    if begun.captured is not None:
+        begun.captured = begun.captured._replace(blobs=begun.captured.blobs + refilled)
+    return begun
 
 
 def _wal(parts: Capturing, progress: Progress | None) -> Begun:
@@ -62,14 +83,20 @@ def _wal(parts: Capturing, progress: Progress | None) -> Begun:
         raise SlotLost(f"the slot {name} is gone")
     if found is not None and found.lost:
         raise SlotLost(f"the slot {name} is lost: the server has thrown away WAL that it still needed")
+    before = parts.state.meta(PUBLISHED)
+    changed = found is not None and before is not None and before != _published(dsn, name)
     begun = Begun(statements=publication.prepare(dsn, name))
+    mark = _published(dsn, name)
     if found is not None:
-        parts.state.remember(meta={SLOT: name})
+        if changed or (begun.statements and parts.state.meta(DONE)):
+            logger.warning("publication.changed", publication=name, mended=begun.statements)
+            parts.state.remember(meta={DONE: None})
+        parts.state.remember(meta={SLOT: name, PUBLISHED: mark})
         return _everything(parts, begun, progress)
     with slots.create(dsn, name) as exported:
         begun.slot = name
         logger.info("slot.made", slot=name, lsn=lsn_text(exported.consistent_point))
-        parts.state.remember(meta={SLOT: name, DONE: None})
+        parts.state.remember(meta={SLOT: name, PUBLISHED: mark, DONE: None})
         begun.captured = parts.bootstrap.run(
             snapshot=exported.snapshot, lsn=exported.consistent_point, progress=progress
         )

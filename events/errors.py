@@ -136,7 +136,7 @@ class SlotLost(AipstreamError):
 class BlobMissing(AipstreamError):
     """The blob store does not hold a content that an event needs."""
 
-    hint = "If the source still has the file, `aipstream snapshot` captures it again."
+    hint = "If the source still has the file, `aipstream snapshot` takes it again; then `aipstream park retry --all`."
 
 
 class ChecksumMismatch(AipstreamError):

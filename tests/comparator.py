@@ -232,7 +232,7 @@ def _files(source: End, target: End, source_store: Path, target_store: Path) -> 
         internal_id, md5, size = theirs[uuid]
         if internal_id not in seen:
             seen[internal_id] = _digest(_path(target_store, internal_id))
-        expected = (md5, size) if md5 else _digest(original)
+        expected = (md5, size) if md5 and len(md5) == 32 else _digest(original)
         if seen[internal_id] != expected:
             wrong.append(f"file: of bitstream {uuid} at {internal_id}: {seen[internal_id]} is not {expected}")
     yield from wrong[:SHOWN]

@@ -34,6 +34,9 @@ FORMAT: Final = "1"
 SEEN: Final = "seen_lsn"
 """`meta`: how far the source's WAL had come when it was last looked at. Whoever captures moves it (`identity` asks)."""
 
+BOOTSTRAPPED: Final = "bootstrap"
+"""`meta`: when the last bootstrap came to its end, by our clock; not there as long as one is unfinished."""
+
 TABLES: Final = sa.MetaData()
 
 META: Final = sa.Table(
@@ -232,6 +235,19 @@ class State:
                     found[FileKey(internal_id, checksum, size)] = sha256
         return {key: sha256 for key, sha256 in found.items() if key in wanted}
 
+    def contents(self, page: int = PAGE) -> Iterator[tuple[FileKey, str]]:
+        """Every content that was ever read with its SHA-256, by pages."""
+        after = FileKey("", "", -1)
+        first = sa.select(FILE).order_by(*FILE.primary_key).limit(page)
+        while True:
+            with self._transaction() as connection:
+                rows = connection.execute(first.where(sa.tuple_(*FILE.primary_key) > sa.tuple_(*after))).all()
+            for *key, sha256 in rows:
+                after = FileKey(*key)
+                yield after, sha256
+            if len(rows) < page:
+                return
+
     def parked(self, uuids: Iterable[Uuid] | None = None) -> Iterator[Parked]:
         """The parked objects, or those of `uuids` that are, sorted by uuid, by pages."""
         columns = [PARKED.c[name] for name in Parked._fields]
@@ -295,7 +311,8 @@ class State:
     def agree(self, log: Log) -> int:
         """Bring `known` to what the log says, if it does not say so already; how many objects or events that took.
 
-        The log may be ahead (a crash before `remember`, an old copy of this file), another one, or cut off.
+        The log may be ahead (a crash before `remember`, an old copy of this file), another one, or cut off. Of the last
+        two nobody can say that they have everything, and a stream does not bring it again: all is to be captured anew.
         """
         end = log.end()
         same = self.meta("log") == log.identity
@@ -304,8 +321,11 @@ class State:
             return 0
         if same and seen < end <= seen + CATCH_UP:
             return self._catch_up(log, seen)
+        forgotten: dict[str, str | None] = {"log": None, "log_position": None}
+        if not same or end < seen:
+            forgotten[BOOTSTRAPPED] = None
         with self._transaction(write=True) as connection:
-            _meta(connection, {"log": None, "log_position": None})
+            _meta(connection, forgotten)
             connection.execute(sa.delete(KNOWN))
         taken = 0
         for heads in _slices(log.heads(end), PAGE):

@@ -25,7 +25,7 @@ from typing import BinaryIO, NamedTuple
 
 from daemon.dspace.assetstore import relative_path
 from daemon.failpoint import failpoint
-from events.aip.model import Uuid
+from events.aip.model import Aip, Uuid
 from events.blobs import Blobs
 from events.blobs.durable import Durable
 from events.errors import BlobMissing, ChecksumMismatch, StorageUnusable, TargetUnreachable
@@ -43,6 +43,16 @@ class Wanted(NamedTuple):
     sha256: str
     md5: str | None
     size: int
+
+
+def contents(aip: Aip) -> list[Wanted]:
+    """What the bitstreams of an object need."""
+    stored = {row.uuid: row for row in aip.stored}
+    return [
+        Wanted(row.uuid, stored[row.uuid].internal_id, stored[row.uuid].sha256 or "", row.checksum, row.size)
+        for row in aip.bitstreams
+        if row.uuid in stored
+    ]
 
 
 class _Fresh(NamedTuple):

@@ -149,6 +149,19 @@ def standings(connection: Connection, uuids: Sequence[Uuid]) -> dict[Uuid, Stand
         return {uuid: Standing(digest, place, deleted) for uuid, digest, place, deleted in cursor.fetchall()}
 
 
+def reached(connection: Connection, uuids: Sequence[Uuid]) -> dict[Uuid, Position]:
+    """Up to which position each of those objects was applied or parked; it may be further than the log as a whole."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT uuid::text, max(position) FROM (
+              SELECT uuid, position FROM aipstream.ledger UNION ALL SELECT uuid, position FROM aipstream.parked) r
+            WHERE uuid = ANY (%s::uuid[]) GROUP BY uuid""",
+            [list(uuids)],
+        )
+        return dict(cursor.fetchall())
+
+
 def record(connection: Connection, rows: Iterable[tuple[Uuid, Kind, str, Position, bool]]) -> None:
     """Note (uuid, kind, digest, position, deleted) of what was applied; rows that say so already stay untouched."""
     with connection.cursor() as cursor:

@@ -25,9 +25,9 @@ from daemon.target import ledger, neighbours
 from daemon.target.applied import Applied, EditedOnTarget, ParentMissing
 from daemon.target.batch import Ahead, Decided, Drifted, OnDrift, Put, decide, newest, parked
 from daemon.target.drift import digests, edited
-from daemon.target.files import Assetstore, Wanted
+from daemon.target.files import Assetstore, Wanted, contents
 from daemon.target.native import match, missing_parents, write
-from events.aip.model import Aip, Kind, Uuid
+from events.aip.model import Kind, Uuid
 from events.blobs import Blobs
 from events.errors import (
     AipstreamError,
@@ -188,8 +188,12 @@ class NativeTarget:
         place, done = self.position(), Applied()
         for start in range(0, len(uuids), _AT_ONCE):
             some = uuids[start : start + _AT_ONCE]
-            entries = [entry for uuid in some if (entry := self.log.latest(uuid, at=place)) is not None]
-            done.add(self._apply(sorted(entries, key=lambda entry: entry.position), again=True))
+            # In a batch that is applied in halves, objects are ahead of the position of the whole.
+            upto = ledger.reached(self.connection, some)
+            self.connection.rollback()
+            found = (self.log.latest(uuid, at=max(place, upto.get(uuid, place))) for uuid in some)
+            entries = sorted((entry for entry in found if entry is not None), key=lambda entry: entry.position)
+            done.add(self._apply(entries, again=True))
         done.released = done.written
         return done
 
@@ -340,7 +344,7 @@ class NativeTarget:
         wanted: list[Wanted] = []
         present = self._present([row.uuid for put in puts for row in put.aip.bitstreams])
         for put in puts:
-            for want in _contents(put.aip):
+            for want in contents(put.aip):
                 owners[want.bitstream] = put.event.uuid
                 checksum, size, internal_id = present.get(want.bitstream, (None, -1, None))
                 if (checksum, size) != (want.md5, want.size) or not self.assetstore.holds(internal_id, size):
@@ -389,12 +393,3 @@ def _orphan(put: Put, needs: set[Uuid]) -> ledger.Parked:
         "which is not on the target"
     )
     return parked(Entry(put.position, put.event), error, sorted(needs))
-
-
-def _contents(aip: Aip) -> list[Wanted]:
-    stored = {row.uuid: row for row in aip.stored}
-    return [
-        Wanted(row.uuid, stored[row.uuid].internal_id, stored[row.uuid].sha256 or "", row.checksum, row.size)
-        for row in aip.bitstreams
-        if row.uuid in stored
-    ]

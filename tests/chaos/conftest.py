@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.scratch import Cluster
-from tests.chaos.wreck import Wreck
+from tests.chaos.wreck import Begun, Wreck
 from tests.daemon.cli.place import Templates, make_templates
 
 
@@ -18,11 +18,29 @@ def small(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Templat
     return make_templates(cluster, tmp_path_factory.mktemp("chaos_assetstore"), items=15)
 
 
+@pytest.fixture(scope="session")
+def begun(cluster: Cluster, small: Templates, tmp_path_factory: pytest.TempPathFactory) -> Begun:
+    """The same after everything was replicated once: what most accidents begin with is copied, not made anew."""
+    wreck = Wreck(cluster, small, tmp_path_factory.mktemp("begun"))
+    wreck.good("init")
+    wreck.good("run", "--until-current")
+    return Begun(Templates(f"s_{wreck.name}", f"t_{wreck.name}", wreck.source_store), wreck.folder)
+
+
 @pytest.fixture
-def wreck(cluster: Cluster, small: Templates, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Wreck]:
-    """A place in mode `poll`, or in that of an indirect parameter, with an empty log."""
-    made = Wreck(cluster, small, tmp_path, getattr(request, "param", "poll"))
-    made.good("init")
+def wreck(cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Wreck]:
+    """A place in mode `poll`, or in that of an indirect parameter. Its log is empty unless another fixture is asked
+    for besides.
+    """
+    mode, small = getattr(request, "param", "poll"), request.getfixturevalue("small")
+    if "replicated" in request.fixturenames or "captured" in request.fixturenames:
+        begun = request.getfixturevalue("begun")
+        target = begun.templates.target if "replicated" in request.fixturenames else small.target
+        made = Wreck(cluster, begun.templates._replace(target=target), tmp_path, mode)
+        made.take_over(begun)
+    else:
+        made = Wreck(cluster, small, tmp_path, mode)
+        made.good("init")
     yield made
     made.close()
 
@@ -30,5 +48,10 @@ def wreck(cluster: Cluster, small: Templates, tmp_path: Path, request: pytest.Fi
 @pytest.fixture
 def replicated(wreck: Wreck) -> Wreck:
     """A place all of which has been replicated once."""
-    wreck.good("run", "--until-current")
+    return wreck
+
+
+@pytest.fixture
+def captured(wreck: Wreck) -> Wreck:
+    """A place all of which is in its log, and nothing on its target."""
     return wreck

@@ -7,7 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings, strategies as st
+from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import strategies as st
 
 from daemon import failpoint
 from daemon.capture_loop import capture_current
@@ -36,6 +37,8 @@ class Trap:
                 raise Crash(name)
 
 
+Step = tuple[str, float, float]
+
 STEPS = st.one_of(
     st.tuples(st.just("edit"), st.integers(1, 12), st.integers(0, 9)),
     st.tuples(st.just("capture"), st.just(0), st.just(0)),
@@ -60,12 +63,17 @@ def long_lived(
 
 @pytest.mark.parametrize("long_lived", ["poll", "wal"], indirect=True)
 @settings(
-    max_examples=12, deadline=None, derandomize=True, database=None,
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
     phases=[Phase.explicit, Phase.generate],  # the place has gone on meanwhile: a smaller example would be another one
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=st.lists(STEPS, min_size=3, max_size=8), batch=st.sampled_from([1, 3, 20]))
-def test_any_interrupted_sequence_ends_equal(long_lived: Wreck, steps: list[tuple[str, float, float]], batch: int) -> None:
+def test_any_interrupted_sequence_ends_equal(
+    long_lived: Wreck, steps: list[tuple[str, float, float]], batch: int
+) -> None:
     """Edits, captures, replays up to anywhere or from anywhere, crashes at every place. Nobody edits the target, so
     no edit of it is told either, which would hold an object up.
     """

