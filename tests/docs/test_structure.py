@@ -1,0 +1,45 @@
+"""Dependencies point one way, so that a stranger can read a folder without the ones above it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+BELOW = {
+    "events": ["daemon", "ops", "tests"],
+    "daemon/dspace": ["daemon.source", "daemon.target", "daemon.cli", "daemon.pipeline", "daemon.sample"],
+    "daemon/source": ["daemon.target", "daemon.cli", "daemon.pipeline", "daemon.replayer", "daemon.sample"],
+    "daemon/target": ["daemon.source", "daemon.cli", "daemon.pipeline", "daemon.replayer", "daemon.sample"],
+    "daemon/sample": ["daemon.source", "daemon.target", "daemon.cli", "daemon.verify", "events"],
+    "daemon": ["ops", "tests"],
+}
+"""A folder, and what nothing in it may import."""
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+@pytest.mark.parametrize("folder", BELOW)
+def test_no_folder_imports_what_stands_above_it(folder: str) -> None:
+    """cli -> run loop -> source, target -> events; and the sample shares no code with what it is there to test."""
+    wrong = {
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in (ROOT / folder).rglob("*.py")
+        for module in imported(path)
+        for above in BELOW[folder]
+        if module == above or module.startswith(f"{above}.")
+    }
+    assert not wrong
+    assert any((ROOT / folder).rglob("*.py"))
