@@ -73,8 +73,6 @@ def test_park_puts_the_event_aside_until_somebody_decides(replicated: Wreck) -> 
     """Parked with its reason; a retry alone changes nothing; undoing the edit, or asking to overwrite, settles it."""
     replicated.configure(more='on_drift = "park"')
     item = both_edited(replicated)
-        replicated.source, HERE.replace("AND v.text_value IN ('Ours', 'Theirs', 'Later')", ""), item
-    )
     assert replicated("run", "--until-current").code == 3
     (parked,) = replicated.parked()
     assert (parked["uuid"], parked["error"]) == (item, "EditedOnTarget")
