@@ -7,15 +7,16 @@ with the very same ones.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import psycopg2
 
 from daemon.config import Config, Source
 from daemon.dspace import version
+from daemon.dspace.apart import same_database
 from daemon.dspace.connect import End, connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.hold import hold
@@ -27,7 +28,7 @@ from daemon.source.state import State
 from daemon.target.batch import OnDrift
 from daemon.target.replay import NativeTarget
 from events.blobs import Blobs, open_blobs
-from events.errors import ConfigError, PreconditionError, without_password
+from events.errors import ConfigError, PreconditionError, SourceUnreachable, without_password
 from events.log import Log, open_log
 
 
@@ -92,8 +93,37 @@ def meaning(end: End, dsn: str) -> Iterator[None]:
         yield
     except psycopg2.errors.InsufficientPrivilege as error:
         raise PreconditionError(f"[{end}] {without_password(str(error).strip())}") from error
+    except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
+        raise PreconditionError(
+            f"[{end}] {str(error).strip().splitlines()[0]}",
+            "Somebody changed the database beneath aipstream. `aipstream check` tells what is missing; what is "
+            "aipstream's own is made again at the next start.",
+        ) from error
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise unreachable(end, dsn, error) from error
+
+
+ONE_DATABASE: Final = (
+    "source and target are one and the same database",
+    "Write the target's own database into [target] dsn, and its own folder into [target] assetstore.",
+)
+
+
+def two_databases(config: Config) -> None:
+    """Raise PreconditionError if both sections lead to one database: it would be overwritten with its own past.
+
+    A source that does not answer is no reason not to replay: the log has what it said. Raises TargetUnreachable.
+    """
+    if config.source is None or config.target is None:
+        return
+    with meaning("target", config.target.dsn), ExitStack() as open_now:
+        target = open_now.enter_context(closing(connect(config.target.dsn, "target", readonly=True)))
+        try:
+            source = open_now.enter_context(closing(connect(config.source.dsn, "source")))
+        except SourceUnreachable:
+            return
+        if same_database(target, source):
+            raise PreconditionError(*ONE_DATABASE)
 
 
 @contextmanager
@@ -130,8 +160,12 @@ def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]
 
 @contextmanager
 def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[NativeTarget]:
-    """The target with the log that goes into it. Connects when it is first used. Raises ConfigError."""
+    """The target with the log that goes into it. Connects when it is first used.
+
+    Raises ConfigError, TargetUnreachable, PreconditionError if it is the source as well.
+    """
     target = config.need_target()
+    two_databases(config)
     drafts = config.source.drafts if config.source else False
     with (
         meaning("target", target.dsn),

@@ -16,10 +16,11 @@ import psycopg2
 
 from daemon.config import Config, Source, Target
 from daemon.dspace import coverage, version
+from daemon.dspace.apart import same_database
 from daemon.dspace.connect import Connection, connect
 from daemon.dspace.tables import VERSIONS, content_tables
 from daemon.dspace.version import Repository
-from daemon.parts import blobs_of, log_of, state_path, stores_of
+from daemon.parts import ONE_DATABASE, blobs_of, log_of, state_path, stores_of
 from daemon.source import checks
 from daemon.target import ledger
 from events.errors import AipstreamError
@@ -223,6 +224,13 @@ def _target(target: Target, *, reached: bool) -> Iterator[Precondition]:
 
 
 def _pair(config: Config, source: Repository, target: Repository) -> Iterator[Precondition]:
+    with (
+        closing(connect(config.need_target().dsn, "target", readonly=True)) as one,
+        closing(connect(config.need_source().dsn, "source")) as other,
+    ):
+        if same_database(one, other):
+            yield Precondition("both", False, *ONE_DATABASE)
+            return
     older = _FAMILIES.index(target.family) < _FAMILIES.index(source.family)
     yield Precondition(
         "both",

@@ -14,7 +14,7 @@ import psycopg2.errors
 from daemon.config import Config, Source, Target
 from daemon.dspace import version
 from daemon.dspace.connect import connect
-from daemon.parts import blobs_of, log_of, meaning, state_of, state_path
+from daemon.parts import blobs_of, log_of, meaning, state_of, state_path, two_databases
 from daemon.source import publication
 from daemon.target import ledger
 from events.errors import ConfigError, PreconditionError
@@ -32,6 +32,7 @@ class Step(NamedTuple):
 
 def prepare(config: Config, *, dry_run: bool = False) -> list[Step]:
     """Make what is missing. Raises ConfigError, StorageUnusable, PreconditionError, and what connecting raises."""
+    two_databases(config)
     steps = _storage(config, dry_run=dry_run)
     if config.source is not None:
         steps.append(_source(config.source, dry_run=dry_run))
