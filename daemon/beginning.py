@@ -6,8 +6,8 @@ Invariants (`wal`):
 2. The slot before the snapshot that is captured: nothing that commits is in neither of the two.
 3. A slot that was there and is gone is told (`SlotLost`), never silently made anew: the WAL between is lost. Only
    `aipstream snapshot` (`recapture`) makes another one, for it captures everything again.
-4. A publication or replica identity that was changed behind our back is mended, and everything is captured again: nobody
-   knows what went by meanwhile.
+4. A publication or replica identity that was changed behind our back is mended, and everything is captured again:
+   nobody knows what went by meanwhile.
 """
 
 from __future__ import annotations
@@ -63,6 +63,14 @@ def _published(dsn: str, name: str) -> str | None:
         return publication.mark(connection, name)
 
 
+def _decodable(name: str, now: str | None, before: str | None) -> None:
+    """Raise SlotLost if the publication is not the one that was there when the slot was made: the server decodes what
+    was written before with the catalogue of that time, and then has none.
+    """
+    if now is None or (before is not None and before.split()[0] != now.split()[0]):
+        raise SlotLost(f"the publication {name} of the slot {name} was dropped, so its changes cannot be decoded")
+
+
 def recapture(parts: Capturing, progress: Progress | None = None) -> Begun:
     """Capture everything as it is now; what is as the log has it is left out. Mends a lost slot, and lost blobs."""
     if parts.source.mode == "wal":
@@ -83,12 +91,15 @@ def _wal(parts: Capturing, progress: Progress | None) -> Begun:
         raise SlotLost(f"the slot {name} is gone")
     if found is not None and found.lost:
         raise SlotLost(f"the slot {name} is lost: the server has thrown away WAL that it still needed")
-    before = parts.state.meta(PUBLISHED)
-    changed = found is not None and before is not None and before != _published(dsn, name)
+    other = False
+    if found is not None:
+        now, before = _published(dsn, name), parts.state.meta(PUBLISHED)
+        _decodable(name, now, before)
+        other = before is not None and before != now
     begun = Begun(statements=publication.prepare(dsn, name))
     mark = _published(dsn, name)
     if found is not None:
-        if changed or (begun.statements and parts.state.meta(DONE)):
+        if other or (begun.statements and parts.state.meta(DONE)):
             logger.warning("publication.changed", publication=name, mended=begun.statements)
             parts.state.remember(meta={DONE: None})
         parts.state.remember(meta={SLOT: name, PUBLISHED: mark})
@@ -115,6 +126,7 @@ def _drop_unusable(parts: Capturing) -> None:
     with closing(connect(dsn, "source")) as connection:
         try:
             slots.usable(connection, name, name)
+            _decodable(name, publication.mark(connection, name), parts.state.meta(PUBLISHED))
         except SlotLost as error:
             logger.info("slot.dropped", slot=name, reason=str(error))
             slots.drop(dsn, name)

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from daemon.beginning import begin
+from daemon.beginning import begin, changed
 from daemon.bell import Bell
 from daemon.config import Config
 from daemon.failpoint import failpoint
@@ -133,17 +133,20 @@ class CaptureLoop:
     def run(self, stopped: Stopped) -> None:
         """Until `stopped` says so. Raises AipstreamError; the same call again goes on."""
         with capturing(self.config) as parts:
-            begun = begin(parts, watched(stopped, None))
-            for statement in begun.statements:
-                logger.info("source.prepared", sql=statement)
-            if begun.captured is not None:
-                logger.info("captured.everything", **_told(begun.captured))
-                self.appended()
+            self._begin(parts, stopped)
             self.was_up = True
             if parts.source.mode == "wal":
                 self._stream(parts, stopped)
             else:
                 self._sweeps(parts, stopped)
+
+    def _begin(self, parts: Capturing, stopped: Stopped) -> None:
+        begun = begin(parts, watched(stopped, None))
+        for statement in begun.statements:
+            logger.info("source.prepared", sql=statement)
+        if begun.captured is not None:
+            logger.info("captured.everything", **_told(begun.captured))
+            self.appended()
 
     def _stream(self, parts: Capturing, stopped: Stopped) -> None:
         with stream(parts, parts.state.path.parent) as wal:
@@ -154,10 +157,10 @@ class CaptureLoop:
                     self._told(capture.take(batch), lsn=lsn_text(batch.lsn), commit_time=batch.commit_time)
                     if stopped():
                         break
-                    self._due(parts, wal)
+                    self._due(parts, stopped, wal)
                 else:
                     capture.stamp()
-                self._due(parts, wal)
+                self._due(parts, stopped, wal)
             capture.stamp(force=True)
 
     def _sweeps(self, parts: Capturing, stopped: Stopped) -> None:
@@ -168,12 +171,16 @@ class CaptureLoop:
                 began = time.monotonic()
                 self._told(poll.sweep(), seconds=round(time.monotonic() - began, 3))
                 parts.state.remember(meta={CAPTURED: now()})
-            wanted = SWEEP in self._due(parts, None, LOOK)
+            wanted = SWEEP in self._due(parts, stopped, timeout=LOOK)
 
-    def _due(self, parts: Capturing, wal: WalSource | None, timeout: float = 0.0) -> set[str]:
+    def _due(
+        self, parts: Capturing, stopped: Stopped, wal: WalSource | None = None, timeout: float = 0.0
+    ) -> set[str]:
         due = self.bell.take(timeout)
         if HEARTBEAT in due and wal is not None and not wal.heartbeat():
             logger.debug("heartbeat.forbidden")
+        if PARKED in due and wal is not None and changed(parts):
+            self._begin(parts, stopped)
         if due & {PARKED, RETRY}:
             self._told(parts.emitter.retry_parked(force=RETRY in due))
         return due

@@ -36,7 +36,7 @@ from daemon.source.capture import Capture, Captured, slices
 from daemon.source.emitter import PUT_ORDER, Emitter, Pending, added, batches, instant, parents_first
 from daemon.source.merge import merged
 from daemon.source.poll import LSN
-from daemon.source.state import SEEN, State, now
+from daemon.source.state import BOOTSTRAPPED, SEEN, State, now
 from events.aip.model import Kind, Uuid
 from events.blobs import open_blobs
 from events.errors import ProcessEnded
@@ -47,8 +47,7 @@ SLICE: Final = 200
 WINDOW: Final = 2
 """Slices per process that are being read or wait for their turn in the log."""
 
-DONE: Final = "bootstrap"
-"""`State.meta`: when the last bootstrap came to its end, by our clock; not there as long as one is unfinished."""
+DONE: Final = BOOTSTRAPPED
 
 Progress = Callable[[int, int, Kind], None]
 """Told how many objects are done, of how many, and of which kind they are at the moment."""

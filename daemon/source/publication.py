@@ -38,6 +38,13 @@ _PUBLISHED: Final = """
                  WHERE r.prpubid = p.oid), pg_has_role(p.pubowner, 'USAGE')
     FROM pg_publication p WHERE p.pubname = %s"""
 
+_MARK: Final = """
+    SELECT concat_ws(' ', p.oid, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate,
+      (SELECT md5(string_agg(r.oid::text, ' ' ORDER BY r.oid)) FROM pg_publication_rel r WHERE r.prpubid = p.oid),
+      (SELECT md5(string_agg(c.oid::text || c.relreplident::text, ' ' ORDER BY c.oid)) FROM pg_class c
+       WHERE c.oid IN (SELECT to_regclass(quote_ident(t)) FROM unnest(%s::text[]) t)))
+    FROM pg_publication p WHERE p.pubname = %s"""
+
 _LOCK_WAIT: Final = "3s"
 """ALTER TABLE waits behind every open transaction of that table, and all others wait behind it: not for long."""
 
@@ -75,6 +82,18 @@ def published(connection: Connection, publication: str) -> Published | None:
         cursor.execute(_PUBLISHED, (publication,))
         row = cursor.fetchone()
     return Published(row[0], row[1], frozenset(row[2]), row[3]) if row else None
+
+
+def mark(connection: Connection, publication: str = PUBLICATION) -> str | None:
+    """What the publication and the replica identities are, as a value to compare; None if there is no publication.
+
+    A table that was taken out and put in again has another mark: what was changed in between is in no stream.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_MARK, (sorted(FULL), publication))
+        row = cursor.fetchone()
+    connection.rollback()
+    return row[0] if row else None
 
 
 def missing(connection: Connection, publication: str = PUBLICATION) -> list[str]:

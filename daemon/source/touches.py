@@ -231,7 +231,7 @@ def touch(found: Found, change: Change) -> None:
     rule = RULES.get(change.relation.name)
     if rule is None:
         return
-    if change.op == "delete" and rule.full and not change.whole:
+    if change.op != "insert" and rule.full and not change.whole:
         found[Subject.TABLE].add(change.relation.name.encode())
         return
     rule.touch(found, change)
