@@ -64,7 +64,7 @@ def _until_current(session: Session) -> None:
             "replayed: "
             + (", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in applied.items()) or "nothing new")
         )
-        lines.append(f"sequences: {counted(len(moved), 'one', 'of them')} moved" if moved else "sequences: all ahead")
+        lines.append(f"sequences: {len(moved):,} moved" if moved else "sequences: all ahead")
         lines.append(f"the target is at position {caught.position:,}")
     show(
         session,
