@@ -46,6 +46,17 @@ _ACCOUNT: Final = """
            has_database_privilege(current_database(), 'CREATE')"""
 _LEVELS: Final = "SELECT count(*) FROM metadatavalue WHERE security_level IS NOT NULL"
 
+_OWN: Final = """
+    SELECT o.uuid::text, (SELECT h.handle FROM handle h WHERE h.resource_id = o.uuid ORDER BY h.handle_id LIMIT 1)
+    FROM (SELECT uuid FROM item WHERE in_archive OR withdrawn UNION ALL SELECT uuid FROM collection
+          UNION ALL SELECT uuid FROM community) o"""
+_NOT_APPLIED: Final = " WHERE NOT EXISTS (SELECT FROM aipstream.ledger l WHERE l.uuid = o.uuid)"
+_FOREIGN: Final = """
+    SELECT count(*) FILTER (WHERE NOT EXISTS (SELECT FROM dspaceobject d WHERE d.uuid = w.uuid)),
+           count(*) FILTER (WHERE EXISTS (SELECT FROM handle h WHERE h.handle = w.handle AND h.resource_id <> w.uuid))
+    FROM unnest(%s::uuid[], %s::text[]) w(uuid, handle)"""
+"""Of objects of the target: how many the source does not know, and how many have a handle of another object there."""
+
 
 class Precondition(NamedTuple):
     """One thing: where, whether it holds, what was found, what mends it. Only what is `needed` makes a check fail."""
@@ -231,6 +242,7 @@ def _pair(config: Config, source: Repository, target: Repository) -> Iterator[Pr
         if same_database(one, other):
             yield Precondition("both", False, *ONE_DATABASE)
             return
+        yield from _strangers(one, other)
     older = _FAMILIES.index(target.family) < _FAMILIES.index(source.family)
     yield Precondition(
         "both",
@@ -267,3 +279,31 @@ def _pair(config: Config, source: Repository, target: Repository) -> Iterator[Pr
                 "both assetstores are the same folder",
                 "Give the target a folder of its own: [target] assetstore.",
             )
+
+
+def _strangers(target: Connection, source: Connection) -> Iterator[Precondition]:
+    """What tells that the target is another repository, or that both ends were exchanged."""
+    if ledger.exists(source):
+        yield Precondition(
+            "both",
+            False,
+            "the source's database has schema aipstream: it was a target itself",
+            "If source and target were exchanged by mistake, correct the configuration before anything is overwritten.",
+            needed=False,
+        )
+    with target.cursor() as cursor:
+        cursor.execute(_OWN + (_NOT_APPLIED if ledger.exists(target) else ""))
+        own = cursor.fetchall()
+    with source.cursor() as cursor:
+        cursor.execute(_FOREIGN, ([uuid for uuid, _ in own], [handle for _, handle in own]))
+        strange, clashes = cursor.fetchone() or (0, 0)
+    if strange or clashes:
+        yield Precondition(
+            "both",
+            False,
+            f"{strange:,} communities, collections and items of the target are not on the source and stay as they are"
+            + (f"; {clashes:,} would lose their handles to objects of the source" if clashes else ""),
+            "Unless it is meant to be so: begin with a freshly installed target or a restored copy of the source, and "
+            "back this one up.",
+            needed=bool(clashes),
+        )

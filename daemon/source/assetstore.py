@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from events.blobs import Blobs, Digests
-from events.errors import BlobMissing, ChecksumMismatch
+from events.errors import BlobMissing, ChecksumMismatch, SourceUnreachable
 
 REGISTERED: Final = "-R"
 """What an `internal_id` starts with if the rest is the path of a file that DSpace did not store itself."""
 
 _CONVENTIONAL: Final = re.compile(r"[0-9A-Za-z]+")
+
+_MOUNT: Final = "Mount or copy the source's assetstore there, or correct [source] assetstore."
 
 _RESTORE: Final = "Restore the file from a backup of the assetstore, then `aipstream park retry`."
 
@@ -80,12 +82,17 @@ class Assetstore:
         )
 
     def open(self, internal_id: str, store_number: int) -> BinaryIO:
-        """The content, for reading. Raises BlobMissing if there is no such regular file or it cannot be read."""
+        """The content, for reading. Raises BlobMissing if there is no such regular file or it cannot be read,
+        SourceUnreachable if the store's whole folder is not there.
+        """
         path = self.path(internal_id, store_number)
         try:
             # Not blocking: a FIFO under that name must not hold the capture up.
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
+            folder = self.folders[store_number]
+            if not folder.is_dir():  # no fault of one file: every other one would be missing too
+                raise SourceUnreachable(f"[source] assetstore {store_number}: {folder} is no folder", _MOUNT) from error
             raise BlobMissing(f"{path}: {error.strerror or error}", _RESTORE) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)

@@ -66,3 +66,15 @@ def test_a_running_daemon_is_asked_to_retry(place: Place) -> None:
     assert place.stop(daemon) == 0
     place.good("run", "--until-current")
     assert place.differences() == []
+
+
+def test_an_assetstore_that_is_not_mounted_parks_nothing(place: Place) -> None:
+    """It is the whole source that cannot be read: exit code 6, and all is captured when the folder is back."""
+    aside = place.source_store.with_name("unmounted")
+    place.source_store.rename(aside)
+    done = place("run", "--until-current")
+    assert (done.code, "is no folder" in done.err) == (6, True), done
+    assert place.good("status", "--json").json["capture"]["parked"] == 0
+    aside.rename(place.source_store)
+    place.good("run", "--until-current")
+    assert place.differences() == []
