@@ -76,7 +76,7 @@ def replay_current(
         applied = replayer.replay(
             target,
             target.log,
-            after=begin,
+            after=after,
             until=end,
             batch=config.need_target().batch,
             stopped=stopped,

@@ -1,0 +1,30 @@
+"""A log that is not the one that was applied is refused by every verb that replays."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from events.log import open_log
+from tests.daemon.cli.place import Place
+
+
+@pytest.mark.parametrize("words", [("replay",), ("run", "--until-current")])
+def test_a_log_restored_from_an_older_copy_is_refused(replicated: Place, words: tuple[str, ...]) -> None:
+    """It went on otherwise: at the target's position stands another event than the one that was applied."""
+    logs = list(replicated.folder.glob("log.sqlite*"))
+    copy = {path: path.read_bytes() for path in logs if "state" not in path.name}
+    replicated.edit(5)
+    replicated.good("run", "--until-current")
+    for path in replicated.folder.glob("log.sqlite*"):
+        if "state" not in path.name:
+            path.unlink()
+    for path, content in copy.items():
+        path.write_bytes(content)
+    log = open_log(f"sqlite:///{replicated.folder}/log.sqlite")
+    event = next(log.read(log.end() - 1)).event
+    log.append([msgspec.structs.replace(event, lsn=event.lsn + number) for number in range(1, 40)])
+    log.close()
+    done = replicated(*words)
+    assert done.code == 5
+    assert "another event" in done.err
