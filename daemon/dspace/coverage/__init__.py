@@ -40,6 +40,8 @@ LEFT_OUT: Final = (
     LeftOut("the handles of the site", ("handle",), "they name the installation; the target has its own"),
     LeftOut("policies without an object or without a grantee", ("resourcepolicy",), "they permit nothing"),
     LeftOut("metadata values, subscriptions without an object", ("metadatavalue", "subscription"), "nothing owns them"),
+    LeftOut("gaps in the order of a bundle's files", ("bundle2bitstream",),
+            "the order is kept, the numbers are closed up: a gap is a null entry in Hibernate's list"),
     LeftOut("metadata of deleted bitstreams", ("metadatavalue",), "DSpace keeps it until `dspace cleanup`"),
 )
 
