@@ -106,10 +106,8 @@ def _named_by(columns: tuple[str, ...], rule: Rule, users: frozenset[Kind]) -> R
     def touch(found: Found, change: Change) -> None:
         rule.touch(found, change)
         old, new = change.old, change.new
-        if change.op == "update" and new is not None:
-            same = change.whole and old is not None and all(old[place] == new[place] for place in places)
-            if not same:
-                found[Subject.TABLE].add(change.relation.name.encode())
+        if change.op == "update" and old and new and any(old[place] != new[place] for place in places):
+            found[Subject.TABLE].add(change.relation.name.encode())
 
     return Rule(every, touch, rule.kinds | users, full=True)
 
@@ -126,18 +124,12 @@ def _touch_schema(found: Found, change: Change) -> None:
 
 
 def _touch_item(found: Found, change: Change) -> None:
-    """`uuid`, `in_archive`, `withdrawn`. A flag that changed, or may have, changes what its neighbours say."""
+    """`uuid`, `in_archive`, `withdrawn`. A flag that changed changes what the neighbours say."""
     for image in (change.old, change.new):
         uuid = _text(image[0]) if image is not None else None
         if uuid is not None:
             found[Subject.ITEM].add(uuid)
-            known = change.op != "update" or (
-                change.whole
-                and change.old is not None
-                and change.new is not None
-                and list(change.old[1:]) == list(change.new[1:])
-            )
-            if not known:
+            if change.op == "update" and change.old and change.new and list(change.old[1:]) != list(change.new[1:]):
                 found[Subject.NEIGHBOURS].add(uuid)
 
 
@@ -152,10 +144,8 @@ def _identifier(scheme: str) -> Callable[[Found, Change], None]:
             name, owner = _text(image[0]), _text(image[1])
             if owner is not None:
                 found[Subject.OBJECT].add(owner)
-            if name is not None and (owner is None or (change.op == "update" and not change.whole)):
+            if name is not None and owner is None:
                 found[Subject.TOMBSTONE].add(prefix + name)
-        if change.op == "update" and not change.whole and change.new is not None and _text(change.new[1]) is None:
-            found[Subject.TABLE].add(scheme.encode())  # who owned it until now is not told
 
     return touch
 

@@ -52,5 +52,5 @@ def test_ctrl_c_ends_the_demo_and_leaves_nothing(folder: Path) -> None:
 
         eventually(said)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        assert process.wait(180) == 130
     assert list(folder.iterdir()) == []
