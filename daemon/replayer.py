@@ -72,6 +72,8 @@ def replay(
             # Where nearly all is old (a replay from an earlier position), decoding ahead would be for nothing.
             ahead = coming.result() if coming else {} if done.old * 2 < len(run) else None
             run = following
+    if total.parked:
+        total.add(target.retry_conflicts())
     return total
 
 

@@ -177,6 +177,15 @@ class NativeTarget:
         """
         return self._again(uuids)
 
+    def retry_conflicts(self) -> Applied:
+        """Try together what was refused one by one because of each other: two people who exchanged their addresses in
+        one transaction of the source, and whose events fell into two batches.
+        """
+        rows = ledger.parked(self.connection)
+        self.connection.rollback()
+        refused = [row.uuid for row in rows if row.error == psycopg2.errors.UniqueViolation.__name__]
+        return self.retry(refused) if len(refused) > 1 else Applied()
+
     def discard(self, uuids: Sequence[Uuid]) -> int:
         """Forget parked events; the objects stay as they are on the target until their next event."""
         rows = ledger.parked(self.connection, uuids)

@@ -44,6 +44,7 @@ def test_ctrl_c_ends_the_demo_and_leaves_nothing(folder: Path) -> None:
         process = subprocess.Popen(
             [sys.executable, "-m", "daemon.cli", "demo", "--items", "10"], stderr=messages, stdout=messages,
             env={**os.environ, "TMPDIR": str(folder)},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's job may ignore it
         )
 
         def said() -> bool:
