@@ -60,8 +60,8 @@ class VerificationDiffers(AipstreamError):
 
     exit_code = 4
     hint = (
-        "`aipstream verify --details` names the differences. `aipstream replay --again UUID` writes an object anew that "
-        "was edited on the target; `aipstream snapshot` and `replay` bring what the log lacks."
+        "`aipstream verify --details` names the differences. `aipstream replay --again UUID` writes an object anew "
+        "that was edited on the target; `aipstream snapshot` and `replay` bring what the log lacks."
     )
 
 
