@@ -86,7 +86,7 @@ _PARTS_OF_COLLECTION: Final = """
 
 _SELF: Final = "SELECT s.owner, s.owner AS subject, $ref(s.owner) AS name FROM scope s"
 
-_REGISTRY_KEYS: Final = """
+REGISTRY_KEYS: Final = """
     SELECT md5('aipstream/schema/' || short_id)::uuid AS owner, 'schema/' || short_id AS key FROM metadataschemaregistry
     UNION ALL SELECT md5('aipstream/formats')::uuid, 'formats'
     UNION ALL SELECT md5('aipstream/entities')::uuid, 'entities'
@@ -100,7 +100,7 @@ _TOMBSTONE_KEYS: Final = """
 """
 
 OBJECTS: Final[Mapping[Kind, str]] = {
-    Kind.REGISTRY: f"SELECT k.owner FROM ({_REGISTRY_KEYS}) k WHERE $among(k.owner)",
+    Kind.REGISTRY: f"SELECT k.owner FROM ({REGISTRY_KEYS}) k WHERE $among(k.owner)",
     Kind.PERSON: "SELECT e.uuid AS owner FROM eperson e WHERE $among(e.uuid)",
     Kind.GROUP: "SELECT g.uuid AS owner FROM epersongroup g WHERE $among(g.uuid)",
     Kind.SITE: "SELECT t.uuid AS owner FROM site t WHERE $among(t.uuid)",

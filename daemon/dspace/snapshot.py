@@ -10,16 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from daemon.dspace.connect import Connection
-from daemon.dspace.facets import FACETS, SINGLE, Options, query
+from daemon.dspace.facets import FACETS, REGISTRY_KEYS, SINGLE, Options, query
 from events.aip.model import Aip, Kind, Name, Row, Uuid
 
-_KEYS = {
-    Kind.REGISTRY: """SELECT k.owner::text, k.key FROM (
-        SELECT md5('aipstream/schema/' || short_id)::uuid AS owner, 'schema/' || short_id AS key
-          FROM metadataschemaregistry
-        UNION ALL SELECT md5('aipstream/formats')::uuid, 'formats'
-        UNION ALL SELECT md5('aipstream/entities')::uuid, 'entities') k JOIN scope s ON s.owner = k.owner""",
-}
+_KEYS = {Kind.REGISTRY: f"SELECT k.owner::text, k.key FROM ({REGISTRY_KEYS}) k JOIN scope s ON s.owner = k.owner"}
 
 _NAMES = """
     SELECT uuid::text, 'group', name FROM epersongroup WHERE uuid = ANY (%(groups)s::uuid[])

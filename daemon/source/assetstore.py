@@ -17,11 +17,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
+from daemon.dspace.assetstore import relpath
 from events.blobs import Blobs, Digests
 from events.errors import BlobMissing, ChecksumMismatch, SourceUnreachable
-
-REGISTERED: Final = "-R"
-"""What an `internal_id` starts with if the rest is the path of a file that DSpace did not store itself."""
 
 _CONVENTIONAL: Final = re.compile(r"[0-9A-Za-z]+")
 
@@ -36,16 +34,6 @@ class SourceFiles(Protocol):
     def open(self, internal_id: str, store_number: int) -> BinaryIO:
         """The content. Raises BlobMissing, whose message says where it was looked for."""
         ...
-
-
-def relpath(internal_id: str) -> str:
-    """Where a content lies below the folder of its store: `12/34/56/123456…`, or the path of a registered file."""
-    if internal_id.startswith(REGISTERED):
-        return internal_id[len(REGISTERED) :]
-    name = internal_id.rsplit("/", 1)[-1]
-    if len(name) <= 2:
-        return f"{name}/{name}"
-    return "/".join([part for part in (name[0:2], name[2:4], name[4:6]) if part] + [name])
 
 
 class Assetstore:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.source.assetstore import Assetstore, capture, relpath
+from daemon.dspace.assetstore import relpath
+from daemon.source.assetstore import Assetstore, capture
 from events.blobs import Blobs, open_blobs
 from events.errors import BlobMissing, ChecksumMismatch
 
