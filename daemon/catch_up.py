@@ -16,7 +16,6 @@ from daemon.dspace.sequences import SequenceChange
 from daemon.parts import replaying
 from daemon.source import Emitted
 from daemon.source.bootstrap import Progress
-from daemon.target import ledger
 from daemon.target.applied import Applied
 from daemon.target.batch import OnDrift
 from events.aip.model import Uuid
@@ -88,6 +87,5 @@ def replay_current(
         position = target.position()
         if stopped() and position < end:
             raise Interrupted(f"stopped at position {position} of {end}")
-        parked = len(ledger.parked(target.connection))
-        target.connection.rollback()
+        parked = len(target.parked())
         return applied, moved, position, parked

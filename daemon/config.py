@@ -72,18 +72,24 @@ class BlobsSection(Section, frozen=True):
 class Target(Section, frozen=True):
     """[target]: the repository that is kept like the source.
 
-    dsn             libpq URL of its database
-    assetstore      its folder `assetstore.dir`
-    driver          "native" (SQL)
+    driver          "native" (SQL) or "packager" (AIPs into the target's own `dspace packager`)
+    dsn             libpq URL of its database (driver "native")
+    assetstore      its folder `assetstore.dir` (driver "native")
     on_drift        what to do with an object that was edited on the target: "overwrite", "skip" or "park"
     batch           events that one transaction applies at most
+    dspace          its command line, `[dspace]/bin/dspace` (driver "packager", and [index] mode "cli")
+    eperson         e-mail address of the administrator as whom the packager works (driver "packager")
+    work            folder for packages on their way and what was applied (driver "packager"); empty: beside the log
     """
 
-    dsn: str
-    assetstore: str
-    driver: Literal["native"] = "native"
+    driver: Literal["native", "packager"] = "native"
+    dsn: str = ""
+    assetstore: str = ""
     on_drift: Literal["overwrite", "skip", "park"] = "overwrite"
     batch: int = 500
+    dspace: str = ""
+    eperson: str = ""
+    work: str = ""
 
 
 class People(Section, frozen=True):
@@ -93,6 +99,27 @@ class People(Section, frozen=True):
     """
 
     passwords: bool = False
+
+
+class Index(Section, frozen=True):
+    """[index]: how the target's search index is told what changed.
+
+    mode            "none", "cli" (`[target] dspace` index-discovery) or "rest" (the scripts endpoint of its server)
+    url             the server, https://host/server (mode "rest")
+    user            e-mail address of an administrator there (mode "rest")
+    password        that account's password (mode "rest"; better in AIPSTREAM_INDEX_PASSWORD)
+    quiet_seconds   how long nothing more may have changed before the index is told
+    most_seconds    how long it is put off at most while changes go on
+    batch           objects above which the whole index is brought up to date instead of each object
+    """
+
+    mode: Literal["none", "cli", "rest"] = "none"
+    url: str = ""
+    user: str = ""
+    password: str = ""
+    quiet_seconds: float = 5.0
+    most_seconds: float = 60.0
+    batch: int = 50
 
 
 class Run(Section, frozen=True):
@@ -118,6 +145,7 @@ class Config(Section, frozen=True):
     source: Source | None = None
     target: Target | None = None
     people: People = People()
+    index: Index = Index()
     run: Run = Run()
 
     def need_source(self) -> Source:
@@ -128,10 +156,20 @@ class Config(Section, frozen=True):
 
     def need_target(self) -> Target:
         """The target's section. Raises ConfigError if the file has none."""
-        if self.target is None:
+        target = self.target
+        if target is None:
             raise ConfigError("[target] is missing in the configuration", "Add [target] with dsn and assetstore.")
-        return self.target
+        for key in NEEDED[target.driver]:
+            if not getattr(target, key):
+                raise ConfigError(
+                    f"[target] {key} is missing, which driver {target.driver!r} needs",
+                    f"[target] driver = {target.driver!r} needs: {', '.join(NEEDED[target.driver])}.",
+                )
+        return target
 
+
+NEEDED: Mapping[str, tuple[str, ...]] = {"native": ("dsn", "assetstore"), "packager": ("dspace", "eperson")}
+"""The keys of [target] that a driver cannot be without."""
 
 SECTIONS: Mapping[str, type[Section]] = {
     "source": Source,
@@ -139,6 +177,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "blobs": BlobsSection,
     "target": Target,
     "people": People,
+    "index": Index,
     "run": Run,
 }
 

@@ -11,12 +11,9 @@ from contextlib import closing
 from typing import Literal, NamedTuple
 
 from daemon.config import Config
-from daemon.dspace.connect import connect
 from daemon.hold import holder
-from daemon.parts import capturing, lock_path, meaning, replaying, state_of, state_path
-from daemon.replayer import finish
+from daemon.parts import capturing, lock_path, reading, replaying, state_of, state_path
 from daemon.schedule import ASKED_CAPTURE, ASKED_REPLAY
-from daemon.target import ledger
 from events.aip.model import Uuid
 from events.errors import Locked
 
@@ -55,23 +52,21 @@ def parked(config: Config, uuids: Sequence[Uuid] | None = None) -> list[Aside]:
                 for one in state.parked(uuids)
             ]
     if config.target is not None:
-        dsn = config.target.dsn
-        with meaning("target", dsn), closing(connect(dsn, "target", readonly=True)) as connection:
-            if ledger.exists(connection):
-                found += [
-                    Aside(
-                        "replay",
-                        one.kind.value,
-                        one.uuid,
-                        one.error,
-                        one.reason,
-                        one.since,
-                        one.attempts,
-                        one.position,
-                        one.needs,
-                    )
-                    for one in ledger.parked(connection, uuids)
-                ]
+        with reading(config) as books:
+            found += [
+                Aside(
+                    "replay",
+                    one.kind.value,
+                    one.uuid,
+                    one.error,
+                    one.reason,
+                    one.since,
+                    one.attempts,
+                    one.position,
+                    one.needs,
+                )
+                for one in books.parked(uuids)
+            ]
     return found
 
 
@@ -90,7 +85,7 @@ def retry(config: Config, uuids: Sequence[Uuid] | None = None) -> Retried:
         try:
             with replaying(config) as target:
                 target.retry([one.uuid for one in before if one.side == "replay"])
-                finish(target)
+                target.finish()
         except Locked:
             asked.append("replay")
     if asked:

@@ -6,6 +6,7 @@ with the very same ones.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
@@ -26,6 +27,9 @@ from daemon.source.emitter import Emitter
 from daemon.source.identity import accept, identify, observed
 from daemon.source.state import State
 from daemon.target.batch import OnDrift
+from daemon.target.packager.target import PackagerReading, PackagerTarget
+from daemon.target.port import Reading, Target
+from daemon.target.reading import NativeReading
 from daemon.target.replay import NativeTarget
 from events.blobs import Blobs, open_blobs
 from events.errors import ConfigError, PreconditionError, SourceUnreachable, without_password
@@ -114,7 +118,7 @@ def two_databases(config: Config) -> None:
 
     A source that does not answer is no reason not to replay: the log has what it said. Raises TargetUnreachable.
     """
-    if config.source is None or config.target is None:
+    if config.source is None or config.target is None or config.target.driver != "native":
         return
     with meaning("target", config.target.dsn), ExitStack() as open_now:
         target = open_now.enter_context(closing(connect(config.target.dsn, "target", readonly=True)))
@@ -159,12 +163,16 @@ def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]
 
 
 @contextmanager
-def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[NativeTarget]:
+def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[Target]:
     """The target with the log that goes into it. Connects when it is first used.
 
     Raises ConfigError, TargetUnreachable, PreconditionError if it is the source as well.
     """
     target = config.need_target()
+    if target.driver == "packager":
+        with closing(log_of(config)) as log, closing(packager(config, log)) as stock:
+            yield stock
+        return
     two_databases(config)
     drafts = config.source.drafts if config.source else False
     with (
@@ -182,4 +190,40 @@ def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[Na
             )
         ) as native,
     ):
+        yield native
+
+
+def packager_folder(config: Config) -> Path:
+    """Where driver `packager` keeps its books and packages on their way: as configured, or beside the log."""
+    state = state_path(config)
+    return Path(config.need_target().work or state.with_name(f"{state.name}.packager"))
+
+
+def packager(config: Config, log: Log) -> PackagerTarget:
+    """The target behind its own `dspace packager`. Raises ConfigError."""
+    target = config.need_target()
+    return PackagerTarget(
+        shlex.split(target.dspace),
+        target.eperson,
+        packager_folder(config),
+        blobs_of(config),
+        log,
+        passwords=config.people.passwords,
+    )
+
+
+def packager_reading(config: Config) -> PackagerReading:
+    """The books of that target."""
+    return PackagerReading(packager_folder(config))
+
+
+@contextmanager
+def reading(config: Config) -> Iterator[Reading]:
+    """The books of the target, to look into. Raises ConfigError, TargetUnreachable."""
+    target = config.need_target()
+    if target.driver == "packager":
+        with closing(packager_reading(config)) as books:
+            yield books
+        return
+    with meaning("target", target.dsn), closing(NativeReading(target.dsn)) as native:
         yield native

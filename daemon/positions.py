@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import Final
 
 from daemon.config import Config
-from daemon.dspace.connect import connect
-from daemon.parts import meaning
-from daemon.target import ledger
+from daemon.parts import reading
 from events.aip.model import Uuid
 from events.errors import ConfigError
 from events.event import Position, lsn_number
@@ -49,6 +46,5 @@ def uuid_of(log: Log, thing: str) -> Uuid:
 
 def own_position(config: Config, log: Log) -> Position:
     """Up to where that log has been applied to the target; 0 if the target was never prepared. Takes no lock."""
-    dsn = config.need_target().dsn
-    with meaning("target", dsn), closing(connect(dsn, "target", readonly=True)) as connection:
-        return ledger.position(connection, log.identity) if ledger.exists(connection) else 0
+    with reading(config) as books:
+        return books.position(log.identity)

@@ -40,6 +40,12 @@ def protect(end: str, dsn: str) -> None:
             )
 
 
+def conceal(secret: str) -> None:
+    """Remember a secret that is no part of a DSN."""
+    if len(secret) >= SHORTEST:
+        _secrets.add(secret)
+
+
 def hide(text: str) -> str:
     """The text without passwords."""
     text = without_password(text)

@@ -15,9 +15,8 @@ from daemon import replayer
 from daemon.bell import Bell
 from daemon.config import Config
 from daemon.parts import replaying
-from daemon.target import ledger
 from daemon.target.applied import Applied
-from daemon.target.replay import NativeTarget
+from daemon.target.port import Target
 from events.event import Position
 
 logger = structlog.get_logger(__name__)
@@ -78,16 +77,14 @@ class ReplayLoop:
             if self._moved:
                 self._sequences(target)
 
-    def _replay(self, target: NativeTarget, stopped: Stopped) -> Position:
+    def _replay(self, target: Target, stopped: Stopped) -> Position:
         began, batch = time.monotonic(), self.config.need_target().batch
         applied = replayer.replay(target, target.log, batch=batch, stopped=stopped)
         self._told("replayed", applied, seconds=round(time.monotonic() - began, 3))
         return target.position()
 
-    def _retry(self, target: NativeTarget) -> None:
-        waiting = ledger.parked(target.connection)
-        target.connection.rollback()
-        if waiting:
+    def _retry(self, target: Target) -> None:
+        if target.parked():
             self._told("replay.retried", target.retry())
 
     def _told(self, event: str, applied: Applied, **more: object) -> None:
@@ -102,7 +99,7 @@ class ReplayLoop:
                 on_drift=self.config.need_target().on_drift,
             )
 
-    def _sequences(self, target: NativeTarget) -> None:
+    def _sequences(self, target: Target) -> None:
         for change in replayer.finish(target):
             logger.info("sequence.moved", sequence=change.sequence, next=change.next_after)
         self._moved, self._looked = False, time.monotonic()

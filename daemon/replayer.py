@@ -11,10 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from daemon.dspace import sequences
-from daemon.failpoint import failpoint
 from daemon.target.applied import Applied
 from daemon.target.batch import Ahead, decode_ahead
-from daemon.target.replay import NativeTarget
+from daemon.target.port import Target
 from events.event import Position
 from events.log import Entry, Log
 
@@ -39,7 +38,7 @@ def batches(entries: Iterable[Entry], most: int) -> Iterator[list[Entry]]:
 
 
 def replay(
-    target: NativeTarget,
+    target: Target,
     log: Log,
     *,
     after: Position | None = None,
@@ -77,10 +76,6 @@ def replay(
     return total
 
 
-def finish(target: NativeTarget) -> list[sequences.SequenceChange]:
+def finish(target: Target) -> list[sequences.SequenceChange]:
     """Move the target's sequences forward over everything that was written; returns what moved."""
-    failpoint("replay.sequences")
-    connection = target.connection
-    changes = sequences.advance(connection)
-    connection.commit()
-    return changes
+    return target.finish()

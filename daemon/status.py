@@ -11,28 +11,21 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from daemon.capture_loop import CAPTURED
 from daemon.config import Config
-from daemon.dspace.connect import connect
 from daemon.hold import holder
-from daemon.parts import lock_path, log_of, meaning, state_of, state_path
+from daemon.parts import lock_path, log_of, reading, state_of, state_path
 from daemon.schedule import VERIFIED
 from daemon.source.bootstrap import DONE
 from daemon.source.poll import FINISHED
 from daemon.source.slot import inspect
-from daemon.target import ledger
 from events.errors import AipstreamError
 from events.event import lsn_text
 from events.log import Log
 
 Status = dict[str, Any]
-
-_CURSOR: Final = """
-    SELECT position, lsn, commit_time, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-    FROM aipstream.cursor WHERE log = %s"""
-_LEDGER: Final = "SELECT kind, count(*) FROM aipstream.ledger WHERE NOT deleted GROUP BY kind"
 
 
 def status(config: Config) -> Status:
@@ -101,30 +94,8 @@ def _slot(dsn: str, name: str) -> Status:
 
 
 def _replay(config: Config, log: Log) -> Status:
-    dsn = config.need_target().dsn
-    with meaning("target", dsn), closing(connect(dsn, "target", readonly=True)) as connection:
-        if not ledger.exists(connection):
-            return {"position": 0, "applied_at": None, "objects": {}, "parked": 0, "process": False}
-        with connection.cursor() as cursor:
-            cursor.execute(_CURSOR, [log.identity])
-            position, lsn, committed, applied = cursor.fetchone() or (0, 0, None, None)
-            cursor.execute(_LEDGER)
-            objects = dict(cursor.fetchall())
-            cursor.execute(
-                "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE "
-                "l.locktype = 'advisory' AND l.objid = %s AND d.datname = current_database())",
-                [ledger.LOCK],
-            )
-            (active,) = cursor.fetchone() or (False,)
-        return {
-            "position": position,
-            "lsn": lsn_text(lsn),
-            "commit_time": committed,
-            "applied_at": applied,
-            "objects": objects,
-            "parked": len(ledger.parked(connection)),
-            "process": active,
-        }
+    with reading(config) as books:
+        return {"driver": config.need_target().driver, **books.summary(log.identity)}
 
 
 def _lag(log: Log, told: Status) -> Status:

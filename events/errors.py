@@ -167,6 +167,44 @@ class UnknownField(AipstreamError):
         self.needs = frozenset(needs)
 
 
+class InvalidPackage(InvalidAip):
+    """A package (a zip, a manifest, a bag) cannot be read, or is refused because it could do harm."""
+
+    hint = "Nothing of it was taken. Get a whole copy, or have it exported again; other packages are not concerned."
+
+
+class AlreadyThere(AipstreamError):
+    """An object of a package exists already, and the mode is to restore what is missing."""
+
+    hint = "`--keep-existing` skips what is there, `--mode replace` makes it as the package says."
+
+
+class NameUnknown(AipstreamError):
+    """A package names a group, a person or a container that is not there."""
+
+    hint = "Import the package of the site (or the parent) first: it brings groups, people and containers."
+
+
+class PackagerFailed(AipstreamError):
+    """A command of the target's own DSpace failed. Its last lines are in the message."""
+
+    exit_code = 7
+    hint = "The message is DSpace's own; its log has more. After the repair, `aipstream park retry --all`."
+
+
+class LossesFound(AipstreamError):
+    """Something cannot be carried by this pair of source, target and driver, and --strict was given."""
+
+    exit_code = 11
+    hint = "The list above names what and how much; docs/losses.md says why, and what would carry it."
+
+
+class IndexFailed(AipstreamError):
+    """The target's search index could not be told what changed. It is tried again; the repository itself is right."""
+
+    hint = "Check [index] and that the target's DSpace runs; `aipstream index` does what is due at once."
+
+
 def without_password(dsn: str) -> str:
     """The DSN (URL or key=value form) with the password replaced by `***`.
 

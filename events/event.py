@@ -40,7 +40,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     lsn          position of the commit in the source's WAL, as an integer (`events.event.lsn_text` prints it)
     commit_time  when the source committed, UTC, `YYYY-MM-DDTHH:MM:SS.ffffffZ`
     xid          the source's transaction id, 0 where it is not known (`poll`, bootstrap)
-    digest       the source's fingerprint of the object, `""` for a delete
+    digest       the source's fingerprint of the object, `""` for a delete and where no database was read (an import)
     handle       the preferred handle, if it has one; `parents` the UUIDs of its owning containers, nearest first
     blobs        SHA-256 of every bitstream content that the object needs
     payload      zstd of the AIP document (METS, DSPACE-ROLES or a registry document), `b""` for a delete

@@ -32,6 +32,8 @@ def show_config(session: Session, as_json: bool) -> None:
         told[name] = {}
         for key in kind.__struct_fields__:
             value, place = hidden(getattr(section, key)), places[name, key]
+            if key == "password" and value:
+                value = "***"
             told[name][key] = {"value": value, "from": place}
             rows.append((f"[{name}]", key, value if value != "" else '""', place))
     show(session, told, *table(("section", "key", "value", "from"), rows))

@@ -30,12 +30,13 @@ class Session:
     def config(self) -> Config:
         """The configuration. Raises ConfigError. From here on its passwords are hidden wherever they would stand."""
         from daemon.config import load
-        from daemon.redaction import protect
+        from daemon.redaction import conceal, protect
 
         config = load(self.path)
         for end, section in (("source", config.source), ("target", config.target)):
             if section is not None:
                 protect(end, section.dsn)
+        conceal(config.index.password)
         return config
 
     def messages(self, *, running: bool = False) -> None:

@@ -8,6 +8,8 @@ of the repository, nor behind it.
     cursor    which log the position belongs to, and the position up to which everything is applied or parked
     parked    events that could not be applied, with the reason; released when their parent comes, or by hand
     waiting   references that were left out of an object because their far end is not on the target yet
+    loss      what of an object could not be carried, by its code (`daemon.losses`)
+    reindex   objects of which the search index has still to be told
 
 UUIDs are the source's, except `alias.target`.
 """
@@ -24,7 +26,7 @@ from events.aip.model import Kind, Uuid
 from events.errors import Locked, PreconditionError
 from events.event import Event, Position
 
-FORMAT = 1
+FORMAT = 2
 LOCK = 0x61697073  # "aips": one replayer a target database
 
 DDL = """
@@ -45,6 +47,16 @@ CREATE TABLE IF NOT EXISTS aipstream.waiting (
     uuid uuid NOT NULL, needs uuid NOT NULL, PRIMARY KEY (uuid, needs));
 CREATE INDEX IF NOT EXISTS waiting_needs ON aipstream.waiting (needs);
 """
+
+SINCE_2 = """
+CREATE TABLE IF NOT EXISTS aipstream.loss (
+    uuid uuid NOT NULL, code text NOT NULL, kind text NOT NULL, handle text, rows int NOT NULL, detail text NOT NULL,
+    position bigint NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (uuid, code));
+CREATE TABLE IF NOT EXISTS aipstream.reindex (
+    uuid uuid PRIMARY KEY, kind text NOT NULL, handle text, deleted boolean NOT NULL,
+    touched timestamptz NOT NULL DEFAULT clock_timestamp());
+"""
+"""What format 2 added to format 1."""
 
 
 class Standing(NamedTuple):
@@ -73,11 +85,14 @@ def create(connection: Connection) -> None:
     there = exists(connection)
     with connection.cursor() as cursor:
         if not there:  # PostgreSQL asks for the right to make a schema even where IF NOT EXISTS has nothing to do
-            cursor.execute(DDL)
+            cursor.execute(DDL + SINCE_2)
         cursor.execute("SELECT version FROM aipstream.format")
         row = cursor.fetchone()
         if row is None:
             cursor.execute("INSERT INTO aipstream.format VALUES (%s)", [FORMAT])
+        elif row[0] == 1:
+            cursor.execute(SINCE_2)
+            cursor.execute("UPDATE aipstream.format SET version = %s", [FORMAT])
         elif row[0] != FORMAT:
             raise PreconditionError(
                 f"[target] schema aipstream has format {row[0]}, this program writes {FORMAT}",

@@ -17,7 +17,7 @@ import psycopg2
 import psycopg2.errors
 import structlog
 
-from daemon.dspace import version
+from daemon.dspace import sequences, version
 from daemon.dspace.connect import Connection, connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.failpoint import failpoint
@@ -166,9 +166,7 @@ class NativeTarget:
 
     def retry(self, uuids: Sequence[Uuid] | None = None) -> Applied:
         """Try parked events again, all or those of `uuids`, each as it now stands in the log."""
-        rows = ledger.parked(self.connection, uuids)
-        self.connection.rollback()
-        return self._again([row.uuid for row in rows])
+        return self._again([row.uuid for row in self.parked(uuids)])
 
     def again(self, uuids: Sequence[Uuid]) -> Applied:
         """Apply the last event of each of those objects once more, whatever the ledger says of them.
@@ -181,9 +179,7 @@ class NativeTarget:
         """Try together what was refused one by one because of each other: two people who exchanged their addresses in
         one transaction of the source, and whose events fell into two batches.
         """
-        rows = ledger.parked(self.connection)
-        self.connection.rollback()
-        refused = [row.uuid for row in rows if row.error == psycopg2.errors.UniqueViolation.__name__]
+        refused = [row.uuid for row in self.parked() if row.error == psycopg2.errors.UniqueViolation.__name__]
         return self.retry(refused) if len(refused) > 1 else Applied()
 
     def discard(self, uuids: Sequence[Uuid]) -> int:
@@ -192,6 +188,19 @@ class NativeTarget:
         ledger.unpark(self.connection, [row.uuid for row in rows])
         self.connection.commit()
         return len(rows)
+
+    def parked(self, uuids: Sequence[Uuid] | None = None) -> list[ledger.Parked]:
+        """What is parked, or what of `uuids` is; oldest position first."""
+        rows = ledger.parked(self.connection, uuids)
+        self.connection.rollback()
+        return rows
+
+    def finish(self) -> list[sequences.SequenceChange]:
+        """Move the sequences forward over everything that was written."""
+        failpoint("replay.sequences")
+        changes = sequences.advance(self.connection)
+        self.connection.commit()
+        return changes
 
     def _again(self, uuids: Sequence[Uuid]) -> Applied:
         place, done = self.position(), Applied()
@@ -379,7 +388,8 @@ class NativeTarget:
         for put in puts:
             uuid, now = put.event.uuid, here.get(put.event.uuid, "")
             rows.append((uuid, put.event.kind, now, put.position, False))
-            if now != put.event.digest and uuid not in missing and put.event.kind is not Kind.REGISTRY:
+            known = put.event.digest and put.event.kind is not Kind.REGISTRY
+            if known and now != put.event.digest and uuid not in missing:
                 done.differing.append(uuid)
                 logger.warning(
                     "replay.differs",

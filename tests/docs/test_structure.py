@@ -15,6 +15,10 @@ BELOW = {
     "daemon/dspace": ["daemon.source", "daemon.target", "daemon.cli", "daemon.pipeline", "daemon.sample"],
     "daemon/source": ["daemon.target", "daemon.cli", "daemon.pipeline", "daemon.replayer", "daemon.sample"],
     "daemon/target": ["daemon.source", "daemon.cli", "daemon.pipeline", "daemon.replayer", "daemon.sample"],
+    "daemon/losses": ["daemon.source", "daemon.target", "daemon.cli", "daemon.pipeline", "daemon.export"],
+    "daemon/export": ["daemon.source", "daemon.target", "daemon.cli", "daemon.pipeline", "daemon.importing"],
+    "daemon/index": ["daemon.source", "daemon.cli", "daemon.pipeline"],
+    "daemon/importing": ["daemon.source", "daemon.cli", "daemon.pipeline"],
     "daemon/sample": ["daemon.source", "daemon.target", "daemon.cli", "daemon.verify", "events"],
     "daemon": ["ops", "tests"],
 }

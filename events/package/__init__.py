@@ -1,0 +1,93 @@
+"""One package: a file in which an AIP travels by itself, with its contents. What is read, and what is written.
+
+`Package` is what every form of package comes to once it is read: a stock zip, a bare manifest, a BagIt bag of the
+Replication Task Suite, a DSPACE-ROLES document. Reading is `events.package.reading.open_package`; writing
+`events.package.writing`.
+
+Invariants:
+
+* A package is hostile until it is read: names lead nowhere outside, sizes and counts are bounded before anything is
+  decompressed, and what is refused is refused with `InvalidPackage`, which names the file and the entry.
+* Nothing of a package is held in memory but its manifest: contents are streamed, and checked on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple, Self
+
+from events.aip.model import Aip, Kind, Uuid
+
+Form = Literal["zip", "mets", "bag", "roles"]
+
+
+class Child(NamedTuple):
+    """An object that the package says it contains. `package` is the file name that its link gives, beside this one."""
+
+    kind: Kind
+    handle: str | None
+    package: str | None
+
+
+class Content(NamedTuple):
+    """The content of one bitstream: where it is in the package, and what the manifest says of it.
+
+    `size` is the size of the entry itself in bytes. `checksum` is lower-case hex of `algorithm`; None if not given.
+    """
+
+    entry: str
+    size: int
+    checksum: str | None = None
+    algorithm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One package, opened. Close it with `close`, or use it as a context.
+
+    aip        the object; of a stock package what it names (groups, people, containers) has the UUID
+               `events.aip.stock.reference(kind, name)` and a row in `aip.names`. None for `roles` and for a catalog
+               of deletions
+    whole      whether the package says everything of the object (it has our extension); a stock one says only what
+               stock DSpace carries, so what it does not say is not known
+    anonymous  whether the object's UUID is not in the package, so that `aip.uuid` only stands for its handle
+    parent     the handle in the link to the parent, None if there is none
+    children   what it says it contains, in its order
+    people     persons and groups of its DSPACE-ROLES sections, with references as in `aip`
+    contents   for each bitstream of `aip`, where its content is; a bitstream without one has an empty or no file
+    deleted    handles of objects that a catalog of deletions names
+    doubts     what was odd and tolerated, for people to read
+    """
+
+    path: Path
+    form: Form
+    aip: Aip | None
+    whole: bool = False
+    anonymous: bool = False
+    parent: str | None = None
+    children: tuple[Child, ...] = ()
+    people: tuple[Aip, ...] = ()
+    contents: Mapping[Uuid, Content] = field(default_factory=dict)
+    deleted: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    opener: Callable[[str], BinaryIO] | None = None
+    closer: Callable[[], None] = lambda: None
+
+    def open(self, bitstream: Uuid) -> BinaryIO:
+        """The content of a bitstream, for reading; its end raises `ChecksumMismatch` if it is not what the manifest
+        says. Raises `InvalidPackage` for a damaged entry, KeyError for a bitstream without content.
+        """
+        assert self.opener is not None  # noqa: S101 - a package with contents has one
+        return self.opener(self.contents[bitstream].entry)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self.closer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
