@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from daemon.config import Config
@@ -14,21 +14,31 @@ from events.event import Position, lsn_number
 from events.log import Log
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_AGO: Final = re.compile(
+    r"(\d+)\s*(?:(s)(?:ec(?:ond)?s?)?|(m)(?:in(?:ute)?s?)?|(h)(?:ours?)?|(d)(?:ays?)?|(w)(?:eeks?)?)\s+ago"
+)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LSN: Final = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 
 
 def position_of(log: Log, text: str) -> Position:
-    """The position meant by a number, an LSN or a time (UTC unless it has an offset). Raises ConfigError."""
+    """The position meant by a number, an LSN, a time (UTC unless it has an offset) or a time ago (`90 min ago`).
+
+    Raises ConfigError.
+    """
     if text.isdigit():
         return int(text)
     if _LSN.fullmatch(text):
         return log.position(lsn=lsn_number(text))
+    if ago := _AGO.fullmatch(text.strip()):
+        moment = datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS[next(filter(None, ago.groups()[1:]))])
+        return log.position(time=moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
         raise ConfigError(
             f"{text!r} is no position",
-            "Write the number of an event, an LSN (16/B374D848) or a time (2026-01-31T14:05).",
+            'Write the number of an event, an LSN (16/B374D848), a time (2026-01-31T14:05) or "2h ago".',
         ) from error
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return log.position(time=moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))

@@ -19,6 +19,7 @@ from daemon.cli import (
     check,
     config,
     demo,
+    diff,
     init,
     log,
     park,
@@ -29,6 +30,7 @@ from daemon.cli import (
     snapshot,
     status,
     verify,
+    why,
 )
 from daemon.cli.session import DEFAULT, VARIABLE, Session
 from daemon.redaction import hide
@@ -75,6 +77,8 @@ for verb in (
     sequences.sequences,
     status.status,
     log.log,
+    why.why,
+    diff.diff,
     park.park,
     slot.slot,
     config.config,

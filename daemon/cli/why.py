@@ -1,0 +1,55 @@
+"""`aipstream why`: the whole history of one object, in words."""
+
+from __future__ import annotations
+
+import click
+
+from daemon.cli.output import json_option, show
+from daemon.cli.session import Session, pass_session
+
+
+@click.command()
+@click.argument("thing", metavar="HANDLE|UUID")
+@json_option
+@pass_session
+def why(session: Session, thing: str, as_json: bool) -> None:
+    """Tell everything that happened to one object, in words: when, in which transaction, what changed by it.
+
+    With a target configured, also what became of each event there.
+    """
+    session.json = as_json
+    session.messages()
+    from contextlib import closing
+
+    from daemon.history.why import steps
+    from daemon.parts import log_of, reading
+    from daemon.positions import uuid_of
+    from events.errors import ConfigError
+
+    config = session.config
+    with closing(log_of(config)) as log:
+        uuid = uuid_of(log, thing)
+        applied = parked = None
+        if config.target is not None:
+            with reading(config) as books:
+                applied = books.position(log.identity)
+                parked = next(iter(books.parked([uuid])), None)
+        found = list(steps(log, uuid, applied, parked))
+    if not found:
+        raise ConfigError(f"the log has no event of {thing}", "`aipstream log` lists what it has.")
+    last = found[-1]
+    lines = [f"{last.kind.value} {last.handle or ''} {uuid}".replace("  ", " ")]
+    for step in found:
+        transaction = f", transaction {step.xid}" if step.xid else ""
+        lines.append(f"{step.commit_time[:19]}Z  position {step.position:,}, LSN {step.lsn}{transaction}")
+        lines += [f"    {line}" for line in step.changes]
+        if step.target and step.target != "applied":
+            lines.append(f"    target: {step.target}")
+    if applied is not None:
+        stands = "parked" if parked else "up to date" if last.position <= applied else "behind"
+        lines.append(f"on the target: {stands}")
+    show(
+        session,
+        {"uuid": uuid, "kind": last.kind, "handle": last.handle, "events": [s._asdict() for s in found]},
+        *lines,
+    )

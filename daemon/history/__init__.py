@@ -1,0 +1,1 @@
+"""What the log tells of the past, in words: what changed between two states of an object, or between two moments."""
