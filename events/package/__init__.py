@@ -31,6 +31,17 @@ class Child(NamedTuple):
     package: str | None
 
 
+class Related(NamedTuple):
+    """A trace of a relationship: the item has `field` = `other` under the number of a relationship of the source.
+
+    The other item's package has the same number, with its own field and the UUID of this one.
+    """
+
+    number: int
+    field: str
+    other: Uuid
+
+
 class Content(NamedTuple):
     """The content of one bitstream: where it is in the package, and what the manifest says of it.
 
@@ -56,7 +67,11 @@ class Package:
     parent     the handle in the link to the parent, None if there is none
     children   what it says it contains, in its order
     people     persons and groups of its DSPACE-ROLES sections, with references as in `aip`
-    contents   for each bitstream of `aip`, where its content is; a bitstream without one has an empty or no file
+    contents   for each bitstream of `aip`, where its content is. A bitstream without one has no file in the package:
+               its `size` in `aip` is what the file has in the source
+    media      MIME types of bitstreams whose format the package does not name otherwise
+    related    traces of relationships of an item, which a stock package has no other words for
+    modified   when the item was last modified: the exporter's local time, without a zone. None if it is not said
     deleted    handles of objects that a catalog of deletions names
     doubts     what was odd and tolerated, for people to read
     """
@@ -70,17 +85,21 @@ class Package:
     children: tuple[Child, ...] = ()
     people: tuple[Aip, ...] = ()
     contents: Mapping[Uuid, Content] = field(default_factory=dict)
+    media: Mapping[Uuid, str] = field(default_factory=dict)
+    related: tuple[Related, ...] = ()
+    modified: str | None = None
     deleted: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
-    opener: Callable[[str], BinaryIO] | None = None
+    opener: Callable[[Uuid], BinaryIO] | None = None
     closer: Callable[[], None] = lambda: None
 
     def open(self, bitstream: Uuid) -> BinaryIO:
         """The content of a bitstream, for reading; its end raises `ChecksumMismatch` if it is not what the manifest
         says. Raises `InvalidPackage` for a damaged entry, KeyError for a bitstream without content.
         """
-        assert self.opener is not None  # noqa: S101 - a package with contents has one
-        return self.opener(self.contents[bitstream].entry)
+        if self.opener is None or bitstream not in self.contents:
+            raise KeyError(bitstream)
+        return self.opener(bitstream)
 
     def close(self) -> None:
         """Give the file back."""
