@@ -57,7 +57,7 @@ def replay(
     begin = target.position() if after is None else after
     end = log.end() if until is None else until
     total = target.resume()
-    runs = batches(log.read(begin, limit=max(0, end - begin)), batch)
+    runs = batches(log.read(begin, until=end), batch)
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
         run = next(runs, None)
         ahead: Ahead | None = None

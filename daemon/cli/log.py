@@ -61,6 +61,8 @@ def _payload(session: Session, events: Log, position: int) -> None:
     entry = next(iter(events.read(position - 1, 1)), None) if position <= events.end() else None
     if entry is None:
         raise ConfigError(f"the log has no position {position}; it ends at {events.end()}")
+    if entry.position != position:
+        raise ConfigError(f"the event at position {position} was thinned: retention took its document away")
     document = decompress(entry.event.payload) if entry.event.payload else b""
     if session.json:
         show(session, {**_told(entry), "document": document.decode("utf-8", "replace")})

@@ -114,7 +114,7 @@ def replay(
 
 def _would(session: Session, log: Log, after: Position, until: Position, own: Position, again: list[str]) -> None:
     counts: dict[tuple[str, str], int] = {}
-    for entry in log.read(after, limit=max(0, until - after)):
+    for entry in log.read(after, until=until):
         name = entry.event.kind.value, entry.event.type.value
         counts[name] = counts.get(name, 0) + 1
     log.close()

@@ -131,14 +131,12 @@ class NativeTarget:
         place = self.position()
         applied = ledger.last_event(self.connection, self.log.identity)
         self.connection.rollback()
-        if place and applied:
-            entry = next(self.log.read(place - 1, limit=1), None)
-            if entry is None or entry.event.id != applied:
-                raise GapInLog(
-                    f"the log has another event at position {place} than the one that was applied to the target",
-                    "The log was restored from an older copy. Bring back the newest one; or, to go on with this one, "
-                    "take a new snapshot, drop the schema aipstream on the target and replay: what is equal stays.",
-                )
+        if place and applied and self.log.id_at(place) != applied:
+            raise GapInLog(
+                f"the log has another event at position {place} than the one that was applied to the target",
+                "The log was restored from an older copy. Bring back the newest one; or, to go on with this one, "
+                "take a new snapshot, drop the schema aipstream on the target and replay: what is equal stays.",
+            )
 
     # --- batches ----------------------------------------------------------------------------------------------------
 

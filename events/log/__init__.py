@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from events.aip.model import Kind, Uuid
-from events.event import Event, Position
+from events.event import BEGINNING, Event, Position
 
 
 class Entry(NamedTuple):
@@ -36,8 +36,10 @@ class Log(Protocol):
         """Keep the events, durably; return the position of each (of the first one kept, for a repeated id)."""
         ...
 
-    def read(self, after: Position, limit: int | None = None) -> Iterator[Entry]:
-        """Every event after that position, in order, lazily; at most `limit` of them.
+    def read(self, after: Position, limit: int | None = None, *, until: Position | None = None) -> Iterator[Entry]:
+        """Every event after that position and up to `until`, in order, lazily; at most `limit` of them.
+
+        Events that retention has thinned are left out; so positions need not be consecutive.
 
         It ends at what was the end of the log when it came there, and holds nothing open while its caller thinks.
         Raises `GapInLog`, also for an `after` beyond the end: the log was cut off, or it is another one.
@@ -70,8 +72,31 @@ class Log(Protocol):
         """
         ...
 
+    def id_at(self, position: Position) -> bytes | None:
+        """The id of the event at that position, thinned or not; None if there is none."""
+        ...
+
     def close(self) -> None:
         """Give back files and connections. Nothing acknowledged depends on it."""
+        ...
+
+
+@runtime_checkable
+class Thinning(Protocol):
+    """What a log can do besides whose old events may be taken away. Their places stay, and so does the chain."""
+
+    def seal(self, at: Position | None = None) -> bytes:
+        """A digest in which every event up to that position (to the end if None) has a part."""
+        ...
+
+    def thin(self, positions: Sequence[Position]) -> int:
+        """Take the payloads of those events away, for good; the bytes that they had. The newest event of an object is
+        left whole, whoever asks. A kill leaves some of them taken away, and each whole or thinned.
+        """
+        ...
+
+    def thinned(self, after: Position = BEGINNING, until: Position | None = None) -> int:
+        """How many events after that position, up to `until`, were thinned."""
         ...
 
 

@@ -20,14 +20,27 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from events.aip.model import Kind, Uuid
 from events.errors import ConfigError, GapInLog, StorageUnusable
 from events.event import BEGINNING, Event, Position, Type
 from events.log import Entry
 from events.log import sqlite_file as file
-from events.log.sqlite_rows import EVENT, META, PAYLOAD, damaged, entry, proved, rows
+from events.log.sqlite_rows import CHAIN, EVENT, META, NO_CHAIN, PAYLOAD, THINNED, damaged, entry, link, proved, rows
 
 PAGE_EVENTS: Final = 500
 PAGE_BYTES: Final = 16 * 1024 * 1024
@@ -37,6 +50,7 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 """Written so, the order of the texts is the order of the times."""
 
 HEADS_PAGE: Final = 2000
+THIN_AT_ONCE: Final = 500
 IDS_AT_ONCE: Final = 500
 
 _END: Final = select(
@@ -44,35 +58,77 @@ _END: Final = select(
     select(func.max(EVENT.c.position)).scalar_subquery(),
 )
 
+_KEPT: Final = ~exists().where(THINNED.c.position == EVENT.c.position)
+"""Of the events those that retention has left whole."""
+
 _WHOLE: Final = select(EVENT, PAYLOAD.c.payload).select_from(
     EVENT.outerjoin(PAYLOAD, PAYLOAD.c.position == EVENT.c.position)
 )
 """Outer, so that an event whose payload is gone is damage, and not a row less."""
 
-_PAGE: Final = _WHOLE.where(EVENT.c.position > bindparam("after")).order_by(EVENT.c.position).limit(bindparam("most"))
+_PAGE: Final = (
+    select(EVENT, PAYLOAD.c.payload, THINNED.c.position)
+    .select_from(
+        EVENT.outerjoin(PAYLOAD, PAYLOAD.c.position == EVENT.c.position).outerjoin(
+            THINNED, THINNED.c.position == EVENT.c.position
+        )
+    )
+    .where(EVENT.c.position > bindparam("after"))
+    .order_by(EVENT.c.position)
+    .limit(bindparam("most"))
+)
 
 _KNOWN: Final = select(EVENT.c.id, EVENT.c.position).where(EVENT.c.id.in_(bindparam("ids", expanding=True)))
 
-_OF_UUID: Final = _WHOLE.where(EVENT.c.uuid == bindparam("uuid"))
+_OF_UUID: Final = _WHOLE.where(EVENT.c.uuid == bindparam("uuid"), _KEPT)
 _LATEST: Final = _OF_UUID.where(EVENT.c.position <= bindparam("at")).order_by(EVENT.c.position.desc()).limit(1)
 _NEXT: Final = _OF_UUID.where(EVENT.c.position > bindparam("after")).order_by(EVENT.c.position).limit(1)
-_OF_HANDLE: Final = _WHOLE.where(EVENT.c.handle == bindparam("handle")).order_by(EVENT.c.position.desc()).limit(1)
+_NAMED: Final = _WHOLE.where(EVENT.c.handle == bindparam("handle"), _KEPT)
+_OF_HANDLE: Final = _NAMED.order_by(EVENT.c.position.desc()).limit(1)
+_AT: Final = select(EVENT.c.id).where(EVENT.c.position == bindparam("at"))
 
-_NEWEST: Final = (
-    select(EVENT.c.uuid.label("of"), func.max(EVENT.c.position).label("newest"), func.count().label("events"))
-    .where(EVENT.c.uuid > bindparam("after"), EVENT.c.position <= bindparam("at"))
-    .group_by(EVENT.c.uuid)
-    .order_by(EVENT.c.uuid)
-    .limit(HEADS_PAGE)
-    .subquery()
-)
-"""Walks the index (uuid, position) in its own order and stops at the limit: no sort, no table."""
 
-_HEADS: Final = (
-    select(_NEWEST.c.of, _NEWEST.c.events, EVENT)
-    .select_from(_NEWEST.outerjoin(EVENT, EVENT.c.position == _NEWEST.c.newest))
-    .order_by(_NEWEST.c.of)
+def _heads(thinned: bool) -> Select[Any]:
+    """Walks the index (uuid, position) in its own order and stops at the limit: no sort, no table.
+
+    Where events were thinned, the newest one that is whole; all of them are counted.
+    """
+    events, newest = EVENT.c.position, func.max(EVENT.c.position)
+    found: FromClause = EVENT
+    if thinned:
+        found = EVENT.outerjoin(THINNED, THINNED.c.position == events)
+        newest = func.max(case((THINNED.c.position.is_(None), events)))
+    of = (
+        select(EVENT.c.uuid.label("of"), newest.label("newest"), func.count().label("events"))
+        .select_from(found)
+        .where(EVENT.c.uuid > bindparam("after"), events <= bindparam("at"))
+        .group_by(EVENT.c.uuid)
+        .order_by(EVENT.c.uuid)
+        .limit(HEADS_PAGE)
+        .subquery()
+    )
+    return (
+        select(of.c.of, of.c.events, of.c.newest, EVENT)
+        .select_from(of.outerjoin(EVENT, EVENT.c.position == of.c.newest))
+        .order_by(of.c.of)
+    )
+
+
+_HEADS: Final = {thinned: _heads(thinned) for thinned in (False, True)}
+_LATER: Final = EVENT.alias("later")
+_THINNABLE: Final = select(EVENT.c.position, EVENT.c.payload_size).where(
+    EVENT.c.position.in_(bindparam("positions", expanding=True)),
+    _KEPT,
+    exists().where(_LATER.c.uuid == EVENT.c.uuid, _LATER.c.position > EVENT.c.position),
 )
+_TAKE_AWAY: Final = delete(PAYLOAD).where(PAYLOAD.c.position.in_(bindparam("positions", expanding=True)))
+_THINNED_BETWEEN: Final = (
+    select(func.count())
+    .select_from(THINNED)
+    .where(THINNED.c.position > bindparam("after"), THINNED.c.position <= bindparam("until"))
+)
+_ANY_THINNED: Final = select(exists().where(THINNED.c.position > 0))
+_CHAIN: Final = select(EVENT.c.chain).where(EVENT.c.position == bindparam("at"))
 
 
 class SqliteLog:
@@ -114,6 +170,7 @@ class SqliteLog:
         headers, payloads = [], []
         with self._transaction(write=True) as connection:
             end = last = self._end_in(connection)
+            chain = self._chain_in(connection, end)
             places: dict[bytes, Position] = {}
             for start in range(0, len(ids), IDS_AT_ONCE):
                 found = connection.execute(_KNOWN, {"ids": ids[start : start + IDS_AT_ONCE]})
@@ -122,7 +179,8 @@ class SqliteLog:
                 if identity not in places:
                     last += 1
                     places[identity] = last
-                    header, payload = rows(last, event)
+                    header, payload = rows(last, event, chain)
+                    chain = header["chain"]
                     headers.append(header)
                     payloads.append(payload)
             if last > end:
@@ -131,23 +189,30 @@ class SqliteLog:
                 connection.execute(update(META).where(META.c.key == "end").values(value=str(last)))
         return [places[identity] for identity in ids]
 
-    def read(self, after: Position, limit: int | None = None) -> Iterator[Entry]:
+    def read(self, after: Position, limit: int | None = None, *, until: Position | None = None) -> Iterator[Entry]:
         """By pages of `PAGE_EVENTS` or about `PAGE_BYTES`. Damage is raised where it is, after what is before it."""
         while limit is None or limit > 0:
-            page, fault = self._page(after, PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS))
-            yield from page
-            if fault is not None:
+            page, reached, fault = self._page(after, PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS))
+            for each in page:
+                if until is not None and each.position > until:
+                    return
+                yield each
+                limit = None if limit is None else limit - 1
+                if limit == 0:
+                    return
+            if fault is not None and (until is None or reached < until):
                 raise fault
-            if not page:
+            if reached == after or (until is not None and reached >= until):
                 return
-            after = page[-1].position
-            limit = None if limit is None else limit - len(page)
+            after = reached
             page.clear()
 
-    def _page(self, after: Position, most: int) -> tuple[list[Entry], GapInLog | None]:
-        """The next events, none at the end; and the damage that follows them, if that is why they are no more."""
+    def _page(self, after: Position, most: int) -> tuple[list[Entry], Position, GapInLog | None]:
+        """The next events that are whole, none at the end; up to where that is; and the damage that follows, if that is
+        why they are no more.
+        """
         page: list[Entry] = []
-        room = PAGE_BYTES
+        room, chain = PAGE_BYTES, None
         with self._transaction() as connection:
             end = self._end_in(connection)
             if not BEGINNING <= after <= end:
@@ -157,19 +222,26 @@ class SqliteLog:
                 )
             expected = after + 1
             with connection.execute(_PAGE, {"after": after, "most": most}) as found:
-                while len(page) < most and expected <= end and room > 0:
+                while expected <= min(end, after + most) and room > 0:
                     try:
-                        page.append(self._expected(found.fetchone(), expected))
+                        row = self._expected(found.fetchone(), expected, chain)
+                        chain = row[CHAIN]
+                        if row[-1] is None:
+                            page.append(entry(row[:-1]))
+                            room -= len(page[-1].event.payload)
+                        else:
+                            proved(row[: CHAIN + 1])
                     except GapInLog as fault:
-                        return page, fault
-                    room -= len(page[-1].event.payload)
+                        return page, expected - 1, fault
                     expected += 1
-        return page, None
+        return page, expected - 1, None
 
-    def _expected(self, row: Row[Any] | None, position: Position) -> Entry:
+    def _expected(self, row: Row[Any] | None, position: Position, chain: bytes | None) -> Row[Any]:
         if row is None or row[0] != position:
             raise GapInLog(f"position {position} is missing in the log {self.path}")
-        return entry(row)
+        if chain is not None and link(chain, row[CHAIN - 1]) != row[CHAIN]:
+            raise damaged(position, "it is not chained to the one before it")
+        return row
 
     def end(self) -> Position:
         """The last position. Raises GapInLog if rows are missing at the end."""
@@ -220,9 +292,12 @@ class SqliteLog:
         after, counted = "", 0
         while True:
             with self._transaction() as connection:
-                page = connection.execute(_HEADS, {"after": after, "at": upto}).all()
-            for uuid, events, *header in page:
+                thinned = bool(connection.execute(_ANY_THINNED).scalar_one())
+                page = connection.execute(_HEADS[thinned], {"after": after, "at": upto}).all()
+            for uuid, events, newest, *header in page:
                 counted += events
+                if newest is None:
+                    continue
                 event = proved(header)
                 if event.uuid != uuid:
                     raise damaged(header[0], f"the index has it under {uuid!r}")
@@ -233,6 +308,40 @@ class SqliteLog:
             after = page[-1][0]
         if counted != upto:
             raise GapInLog(f"the log {self.path} has {upto} positions up to there, but holds {counted} events")
+
+    def id_at(self, position: Position) -> bytes | None:
+        """By the key; the header of a thinned event stays."""
+        with self._transaction() as connection:
+            return connection.execute(_AT, {"at": position}).scalar_one_or_none()
+
+    def seal(self, at: Position | None = None) -> bytes:
+        """The chain up to that position (to the end if None): 16 bytes in which every event before it has a part."""
+        with self._transaction() as connection:
+            return self._chain_in(connection, self._end_in(connection) if at is None else at)
+
+    def thin(self, positions: Sequence[Position]) -> int:
+        """Take the payloads of those events away, for good; the bytes of them. In transactions of `THIN_AT_ONCE`.
+
+        The newest event of an object is left whole, whoever asks. Raises what `append` raises.
+        """
+        freed = 0
+        for start in range(0, len(positions), THIN_AT_ONCE):
+            some = {"positions": list(positions[start : start + THIN_AT_ONCE])}
+            with self._transaction(write=True) as connection:
+                found = connection.execute(_THINNABLE, some).all()
+                if found:
+                    connection.execute(insert(THINNED), [{"position": row[0]} for row in found])
+                    connection.execute(_TAKE_AWAY, {"positions": [row[0] for row in found]})
+                freed += sum(row[1] for row in found)
+        if freed:
+            file.shrink(self._engine, self.path)
+        return freed
+
+    def thinned(self, after: Position = BEGINNING, until: Position | None = None) -> int:
+        """How many events after that position, up to `until`, were thinned."""
+        upto = self.end() if until is None else until
+        with self._transaction() as connection:
+            return int(connection.execute(_THINNED_BETWEEN, {"after": after, "until": upto}).scalar_one())
 
     def close(self) -> None:
         """Close the connections. The last process to do so folds the WAL into the file."""
@@ -264,6 +373,9 @@ class SqliteLog:
         if noted != str(last):
             raise GapInLog(f"the log {self.path} should end at position {noted}, but ends at {last}")
         return int(last)
+
+    def _chain_in(self, connection: Connection, position: Position) -> bytes:
+        return connection.execute(_CHAIN, {"at": position}).scalar_one() if position else NO_CHAIN
 
     def _one(self, connection: Connection, query: Select[Any], **values: object) -> Entry | None:
         row = connection.execute(query, values).first()

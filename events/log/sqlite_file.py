@@ -19,12 +19,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import Connection, Engine, bindparam, create_engine, event, insert, select, text, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from events.errors import AipstreamError, ConfigError, GapInLog, Locked, StorageUnusable, UnknownLogFormat
-from events.log.sqlite_rows import FORMAT, META, TABLES
+from events.log.sqlite_rows import EVENT, FORMAT, META, NO_CHAIN, TABLES, THINNED, link
 
 BUSY_SECONDS: Final = 30.0
 """How long a writer waits for another one before it is told that the log is locked."""
@@ -91,6 +91,7 @@ def connections(path: Path) -> Engine:
         # The driver's own transactions would begin late and never for a SELECT; ours begin with BEGIN, below.
         connection.isolation_level = None
         connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {2 * CHECKPOINT_PAGES * PAGE_SIZE}")
@@ -128,16 +129,60 @@ def use_wal(engine: Engine, path: Path) -> None:
         raise StorageUnusable(f"the log {path} cannot be put into WAL mode (it is {mode!r})", _NETWORK)
 
 
+def shrink(engine: Engine, path: Path) -> None:
+    """Give what was taken away back to the disk. A log from before format 2 keeps the room for events to come."""
+    try:
+        with closing(engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+            # As a script: of a statement the driver takes one step, which is one page.
+            cursor.executescript("PRAGMA incremental_vacuum;")
+    except DBAPIError as error:
+        raise meaning(error.orig, path) from error
+    except sqlite3.Error as error:
+        raise meaning(error, path) from error
+
+
 def identity_of(engine: Engine, path: Path) -> str:
-    """The UUID of the log. Raises ConfigError if the file is no log, UnknownLogFormat if it is of another version."""
-    with transaction(engine, path) as connection:
-        meta: dict[str, str] = {}
-        meta.update((key, value) for key, value in connection.execute(select(META.c.key, META.c.value)))
+    """The UUID of the log. Raises ConfigError if the file is no log, UnknownLogFormat if it is of another version.
+
+    A log of format 1 is chained on the way, once.
+    """
+    meta = _meta(engine, path)
     if not {"format", "identity", "end"} <= meta.keys():
         raise _foreign(path)
+    if meta["format"] == "1":
+        _chain(engine, path)
+        meta = _meta(engine, path)
     if meta["format"] != FORMAT:
         raise UnknownLogFormat(f"the log {path} has format {meta['format']!r}; known is {FORMAT!r}")
     return meta["identity"]
+
+
+def _meta(engine: Engine, path: Path) -> dict[str, str]:
+    with transaction(engine, path) as connection:
+        found: dict[str, str] = {}
+        found.update((key, value) for key, value in connection.execute(select(META.c.key, META.c.value)))
+        return found
+
+
+def _chain(engine: Engine, path: Path) -> None:
+    """Make a log of format 1 one of format 2, in one transaction."""
+    with transaction(engine, path, write=True) as connection:
+        if connection.execute(select(META.c.value).where(META.c.key == "format")).scalar_one() != "1":
+            return  # another process was faster
+        connection.execute(text("ALTER TABLE event ADD COLUMN chain BLOB NOT NULL DEFAULT x''"))
+        THINNED.create(connection)
+        chain, after = NO_CHAIN, 0
+        one = update(EVENT).where(EVENT.c.position == bindparam("at")).values(chain=bindparam("linked"))
+        page = select(EVENT.c.position, EVENT.c.checksum).where(EVENT.c.position > bindparam("after"))
+        page = page.order_by(EVENT.c.position).limit(10_000)
+        while rows := connection.execute(page, {"after": after}).all():
+            linked = []
+            for position, checksum in rows:
+                chain = link(chain, checksum)
+                linked.append({"at": position, "linked": chain})
+            connection.execute(one, linked)
+            after = rows[-1][0]
+        connection.execute(update(META).where(META.c.key == "format").values(value=FORMAT))
 
 
 def _foreign(path: Path) -> ConfigError:

@@ -4,8 +4,12 @@ Invariant: a row that `entry` accepts is, byte for byte, what `rows` made. `chec
 the position included, and through `payload_checksum` the payload; so a flipped bit, a row moved to another position,
 or a payload under another event is found when it is read.
 
+Every event is a link of a chain: `chain` is the digest of the chain before it and of its `checksum`. So an event that
+was replaced together with its checksum is found too, as long as one later link is known from elsewhere.
+
 The payload stands in a table of its own, so that walks over the headers (`heads`, `position`) stay dense and never
-turn over a page of payload, and can still prove each header.
+turn over a page of payload, and can still prove each header. It is also what retention takes away: an event that was
+thinned keeps its header, and with it its place in the chain, and has a row in `thinned`.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from events.errors import GapInLog
 from events.event import Event, Position, Type
 from events.log import Entry
 
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 """The format that this module writes. Another column, another checksum or another codec is another format."""
 
 TABLES: Final = MetaData()
@@ -54,6 +58,7 @@ EVENT: Final = Table(
     Column("payload_size", Integer, nullable=False),
     Column("payload_checksum", LargeBinary, nullable=False),
     Column("checksum", LargeBinary, nullable=False),
+    Column("chain", LargeBinary, nullable=False),
 )
 
 Index("event_of_uuid", EVENT.c.uuid, EVENT.c.position)
@@ -68,12 +73,28 @@ PAYLOAD: Final = Table(
     Column("payload", LargeBinary, nullable=False),
 )
 
+THINNED: Final = Table(
+    "thinned",
+    TABLES,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+)
+"""Events whose payload retention took away: they are read no more, but still counted and chained."""
+
+CHAIN: Final = len(EVENT.columns) - 1
+"""The index of `chain` in a row of all columns of `event`; that of `checksum` is one less."""
+
+NO_CHAIN: Final = bytes(16)
+"""What the first event is chained to."""
+
 LARGEST_INTEGER: Final = 2**63 - 1
 """What SQLite can hold. An LSN counts bytes of WAL, so a source is far from it."""
 
 
-def rows(position: Position, event: Event) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The row of `event` and the row of `payload`. Raises ValueError for an lsn or xid outside of 0 to 2^63-1."""
+def rows(position: Position, event: Event, chain: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The row of `event`, chained to the one before it, and the row of `payload`.
+
+    Raises ValueError for an lsn or xid outside of 0 to 2^63-1.
+    """
     for name, number in (("lsn", event.lsn), ("xid", event.xid)):
         if not 0 <= number <= LARGEST_INTEGER:
             raise ValueError(f"{name} {number} of the event of {event.uuid} is outside of 0 to {LARGEST_INTEGER}")
@@ -95,6 +116,7 @@ def rows(position: Position, event: Event) -> tuple[dict[str, Any], dict[str, An
         "payload_checksum": _digest(event.payload),
     }
     header["checksum"] = _digest(msgspec.json.encode(list(header.values())))
+    header["chain"] = link(chain, header["checksum"])
     return header, {"position": position, "payload": event.payload}
 
 
@@ -109,7 +131,7 @@ def entry(row: Sequence[Any]) -> Entry:
 
 def proved(header: Sequence[Any]) -> Event:
     """The event, without its payload, of a row of all columns of `event`. Raises GapInLog for a damaged one."""
-    *covered, checksum = header
+    *covered, checksum, _ = header
     position, identity, source, lsn, uuid, kind, type_, commit_time, xid, digest, handle, parents, blobs, _, _ = covered
     try:
         if _digest(msgspec.json.encode(covered)) != checksum:
@@ -132,6 +154,11 @@ def proved(header: Sequence[Any]) -> Event:
     if event.id != identity:
         raise damaged(position, "its id is not that of its (source, lsn, uuid)")
     return event
+
+
+def link(before: bytes, checksum: bytes) -> bytes:
+    """The chain after an event with that checksum."""
+    return _digest(before + checksum)
 
 
 def damaged(position: object, what: str) -> GapInLog:
