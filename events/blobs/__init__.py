@@ -65,6 +65,23 @@ class Blobs(Protocol):
         ...
 
 
+@runtime_checkable
+class Sweeping(Protocol):
+    """What a store can do besides in which blobs are collected that nothing needs any more: first aside, then away."""
+
+    def quarantine(self, names: Iterable[str]) -> int:
+        """Put blobs aside; their bytes. Whoever asks for one (`has`, `open`, `put`) brings it back."""
+        ...
+
+    def quarantined(self) -> Iterator[tuple[str, float]]:
+        """What is put aside, with the seconds since then."""
+        ...
+
+    def purge(self, names: Iterable[str]) -> int:
+        """Delete for good blobs that are put aside; their bytes."""
+        ...
+
+
 def open_blobs(url: str, *, create: bool = False) -> Blobs:
     """The store behind a URL (`file:///path`). Raises ConfigError for an unknown scheme or a missing folder."""
     from events.errors import ConfigError

@@ -27,6 +27,7 @@ from urllib.parse import unquote
 
 from events.blobs import Digests
 from events.blobs.durable import Durable
+from events.blobs.quarantine import Quarantine
 from events.errors import BlobMissing, ChecksumMismatch, ConfigError, InvalidAip, StorageUnusable
 
 CHUNK: Final = 1024 * 1024
@@ -54,6 +55,7 @@ class LocalBlobs:
         if not self._incoming.is_dir():
             raise ConfigError(f"[blobs] url: there is no blob store in {self.folder}", "`aipstream init` makes it.")
         self._durable = Durable(self.folder)
+        self._quarantine = Quarantine(self.folder)
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._pending: dict[str, Path] = {}
@@ -137,19 +139,23 @@ class LocalBlobs:
 
     def open(self, sha256: str) -> BinaryIO:
         """The content. Follows no symbolic link. Raises BlobMissing."""
+        path = self._path(sha256)
+        if not path.is_file():
+            self._rescued(sha256)
         try:
-            return os.fdopen(os.open(self._path(sha256), os.O_RDONLY | os.O_NOFOLLOW), "rb")
+            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
         except FileNotFoundError as error:
             raise self._missing(sha256) from error
         except OSError as error:
             raise _unusable(self.folder, f"cannot read {sha256}", error) from error
 
     def has(self, sha256: str) -> bool:
-        """Whether the blob is in its place."""
-        return self._path(sha256).is_file()
+        """Whether the blob is in its place, or comes back to it out of quarantine."""
+        return self._path(sha256).is_file() or self._rescued(sha256)
 
     def size(self, sha256: str) -> int:
         """Bytes. Raises BlobMissing."""
+        self.has(sha256)
         try:
             return self._path(sha256).stat().st_size
         except FileNotFoundError as error:
@@ -172,6 +178,24 @@ class LocalBlobs:
                 self._path(sha256).unlink(missing_ok=True)
             except OSError as error:
                 raise _unusable(self.folder, f"cannot delete {sha256}", error) from error
+
+    def quarantine(self, names: Iterable[str]) -> int:
+        """Put blobs aside; see `events.blobs.Sweeping`."""
+        try:
+            return sum(self._quarantine.take(sha256, self._path(sha256)) for sha256 in names)
+        except OSError as error:
+            raise _unusable(self.folder, "cannot put blobs into quarantine", error) from error
+
+    def quarantined(self) -> Iterator[tuple[str, float]]:
+        """What is put aside, with the seconds since then."""
+        return self._quarantine.list()
+
+    def purge(self, names: Iterable[str]) -> int:
+        """Delete for good what is put aside."""
+        try:
+            return self._quarantine.purge(names)
+        except OSError as error:
+            raise _unusable(self.folder, "cannot delete blobs in quarantine", error) from error
 
     def verify(self, sha256: str) -> Digests:
         """Read it all. Raises BlobMissing or ChecksumMismatch."""
@@ -204,12 +228,19 @@ class LocalBlobs:
             raise InvalidAip(f"not a SHA-256 in lower-case hex: {sha256[:80]!r}")
         return self.folder / sha256[:2] / sha256[2:4] / sha256
 
+    def _rescued(self, sha256: str) -> bool:
+        try:
+            return self._quarantine.rescue(sha256, self._path(sha256))
+        except OSError as error:
+            raise _unusable(self.folder, f"cannot bring {sha256} back out of quarantine", error) from error
+
     def _known(self, digests: Digests) -> bool:
         """Whether the content is there or on its way. A file of another size under its name is damage: replace it."""
         with self._lock:
             if digests.sha256 in self._pending:
                 return True
         path = self._path(digests.sha256)
+        self.has(digests.sha256)
         try:
             status = path.stat()
         except FileNotFoundError:

@@ -76,17 +76,36 @@ class Log(Protocol):
         """The id of the event at that position, thinned or not; None if there is none."""
         ...
 
+    def seal(self, at: Position | None = None) -> bytes:
+        """A digest in which every event up to that position (to the end if None) has a part."""
+        ...
+
     def close(self) -> None:
         """Give back files and connections. Nothing acknowledged depends on it."""
         ...
 
 
-@runtime_checkable
-class Thinning(Protocol):
-    """What a log can do besides whose old events may be taken away. Their places stay, and so does the chain."""
+class Mark(NamedTuple):
+    """A moment that retention keeps as it is. `made` is when it was marked, UTC."""
 
-    def seal(self, at: Position | None = None) -> bytes:
-        """A digest in which every event up to that position (to the end if None) has a part."""
+    name: str
+    position: Position
+    made: str
+
+
+class Superseded(NamedTuple):
+    """An event after which the same object has another one, at `by`. `size` is that of its payload in bytes."""
+
+    position: Position
+    by: Position
+    size: int
+
+
+class Retention(Protocol):
+    """How old events of a log are taken away. Their places stay, and so does the chain."""
+
+    def superseded(self, until: Position) -> Iterator[Superseded]:
+        """Every whole event that an event at or before `until` supersedes; object by object, lazily."""
         ...
 
     def thin(self, positions: Sequence[Position]) -> int:
@@ -99,6 +118,22 @@ class Thinning(Protocol):
         """How many events after that position, up to `until`, were thinned."""
         ...
 
+    def references(self, after: Position = BEGINNING) -> Iterator[tuple[Position, tuple[str, ...]]]:
+        """The blobs that each whole event after that position needs."""
+        ...
+
+    def marks(self) -> list[Mark]:
+        """The moments that are marked, by position."""
+        ...
+
+    def mark(self, name: str, position: Position) -> None:
+        """Mark a moment. Raises ConfigError if the name is taken."""
+        ...
+
+    def unmark(self, name: str) -> None:
+        """Give a marked moment up. Raises ConfigError if there is none of that name."""
+        ...
+
 
 def open_log(url: str, *, create: bool = False) -> Log:
     """The log behind a URL (`sqlite:///path`). Raises ConfigError for an unknown scheme or a missing log."""
@@ -109,3 +144,14 @@ def open_log(url: str, *, create: bool = False) -> Log:
 
         return SqliteLog(url, create=create)
     raise ConfigError(f"[log] url: no log back end for {url.partition(':')[0]!r}", "Use sqlite:///path/to/log.sqlite")
+
+
+def retention_of(log: Log) -> Retention:
+    """What takes old events out of that log. Raises ConfigError for a back end that has its own ways."""
+    from events.errors import ConfigError
+    from events.log.sqlite import SqliteLog
+    from events.log.sqlite_retention import SqliteRetention
+
+    if isinstance(log, SqliteLog):
+        return SqliteRetention(log)
+    raise ConfigError("this log keeps or drops its events by its own settings", "Set the retention where it is run.")

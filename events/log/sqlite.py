@@ -27,7 +27,6 @@ from sqlalchemy import (
     Select,
     bindparam,
     case,
-    delete,
     exists,
     func,
     insert,
@@ -50,7 +49,6 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 """Written so, the order of the texts is the order of the times."""
 
 HEADS_PAGE: Final = 2000
-THIN_AT_ONCE: Final = 500
 IDS_AT_ONCE: Final = 500
 
 _END: Final = select(
@@ -58,7 +56,7 @@ _END: Final = select(
     select(func.max(EVENT.c.position)).scalar_subquery(),
 )
 
-_KEPT: Final = ~exists().where(THINNED.c.position == EVENT.c.position)
+KEPT: Final = ~exists().where(THINNED.c.position == EVENT.c.position)
 """Of the events those that retention has left whole."""
 
 _WHOLE: Final = select(EVENT, PAYLOAD.c.payload).select_from(
@@ -80,10 +78,10 @@ _PAGE: Final = (
 
 _KNOWN: Final = select(EVENT.c.id, EVENT.c.position).where(EVENT.c.id.in_(bindparam("ids", expanding=True)))
 
-_OF_UUID: Final = _WHOLE.where(EVENT.c.uuid == bindparam("uuid"), _KEPT)
+_OF_UUID: Final = _WHOLE.where(EVENT.c.uuid == bindparam("uuid"), KEPT)
 _LATEST: Final = _OF_UUID.where(EVENT.c.position <= bindparam("at")).order_by(EVENT.c.position.desc()).limit(1)
 _NEXT: Final = _OF_UUID.where(EVENT.c.position > bindparam("after")).order_by(EVENT.c.position).limit(1)
-_NAMED: Final = _WHOLE.where(EVENT.c.handle == bindparam("handle"), _KEPT)
+_NAMED: Final = _WHOLE.where(EVENT.c.handle == bindparam("handle"), KEPT)
 _OF_HANDLE: Final = _NAMED.order_by(EVENT.c.position.desc()).limit(1)
 _AT: Final = select(EVENT.c.id).where(EVENT.c.position == bindparam("at"))
 
@@ -115,18 +113,6 @@ def _heads(thinned: bool) -> Select[Any]:
 
 
 _HEADS: Final = {thinned: _heads(thinned) for thinned in (False, True)}
-_LATER: Final = EVENT.alias("later")
-_THINNABLE: Final = select(EVENT.c.position, EVENT.c.payload_size).where(
-    EVENT.c.position.in_(bindparam("positions", expanding=True)),
-    _KEPT,
-    exists().where(_LATER.c.uuid == EVENT.c.uuid, _LATER.c.position > EVENT.c.position),
-)
-_TAKE_AWAY: Final = delete(PAYLOAD).where(PAYLOAD.c.position.in_(bindparam("positions", expanding=True)))
-_THINNED_BETWEEN: Final = (
-    select(func.count())
-    .select_from(THINNED)
-    .where(THINNED.c.position > bindparam("after"), THINNED.c.position <= bindparam("until"))
-)
 _ANY_THINNED: Final = select(exists().where(THINNED.c.position > 0))
 _CHAIN: Final = select(EVENT.c.chain).where(EVENT.c.position == bindparam("at"))
 
@@ -147,14 +133,14 @@ class SqliteLog:
             raise ConfigError(f"[log] url: there is no log {self.path}", "`aipstream init` makes it.")
         if status.st_size == 0:
             raise GapInLog(f"the log {self.path} is empty: it was cut off, or is no log")
-        self._engine = file.connections(self.path)
+        self.engine = file.connections(self.path)
         self._pid = os.getpid()
         self._inode = status.st_dev, status.st_ino
         try:
-            self._identity = file.identity_of(self._engine, self.path)
-            file.use_wal(self._engine, self.path)
+            self._identity = file.identity_of(self.engine, self.path)
+            file.use_wal(self.engine, self.path)
         except BaseException:
-            self._engine.dispose()
+            self.engine.dispose()
             raise
 
     @property
@@ -168,7 +154,7 @@ class SqliteLog:
             return []
         ids = [event.id for event in batch]
         headers, payloads = [], []
-        with self._transaction(write=True) as connection:
+        with self.transaction(write=True) as connection:
             end = last = self._end_in(connection)
             chain = self._chain_in(connection, end)
             places: dict[bytes, Position] = {}
@@ -213,7 +199,7 @@ class SqliteLog:
         """
         page: list[Entry] = []
         room, chain = PAGE_BYTES, None
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             end = self._end_in(connection)
             if not BEGINNING <= after <= end:
                 raise GapInLog(
@@ -245,7 +231,7 @@ class SqliteLog:
 
     def end(self) -> Position:
         """The last position. Raises GapInLog if rows are missing at the end."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return self._end_in(connection)
 
     def position(self, *, time: str | None = None, lsn: int | None = None) -> Position:
@@ -255,12 +241,12 @@ class SqliteLog:
         if time is not None and not _TIME.fullmatch(time):
             raise ValueError(f"not a time in UTC as YYYY-MM-DDTHH:MM:SS.ffffffZ: {time!r}")
         wanted = EVENT.c.commit_time <= time if lsn is None else EVENT.c.lsn <= lsn
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return connection.execute(select(func.max(EVENT.c.position)).where(wanted)).scalar_one() or BEGINNING
 
     def latest(self, uuid: Uuid, at: Position | None = None) -> Entry | None:
         """By the index (uuid, position)."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             upto = self._end_in(connection) if at is None else at
             return self._one(connection, _LATEST, uuid=uuid, at=upto)
 
@@ -268,7 +254,7 @@ class SqliteLog:
         """One event at a time: an object has few, and each may be large."""
         after = BEGINNING
         while True:
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 found = self._one(connection, _NEXT, uuid=uuid, after=after)
             if found is None:
                 return
@@ -277,7 +263,7 @@ class SqliteLog:
 
     def lookup_handle(self, handle: str) -> Entry | None:
         """By the index (handle, position)."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return self._one(connection, _OF_HANDLE, handle=handle)
 
     def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str, Kind]]:
@@ -291,7 +277,7 @@ class SqliteLog:
         upto = end if at is None else min(at, end)
         after, counted = "", 0
         while True:
-            with self._transaction() as connection:
+            with self.transaction() as connection:
                 thinned = bool(connection.execute(_ANY_THINNED).scalar_one())
                 page = connection.execute(_HEADS[thinned], {"after": after, "at": upto}).all()
             for uuid, events, newest, *header in page:
@@ -311,53 +297,30 @@ class SqliteLog:
 
     def id_at(self, position: Position) -> bytes | None:
         """By the key; the header of a thinned event stays."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return connection.execute(_AT, {"at": position}).scalar_one_or_none()
 
     def seal(self, at: Position | None = None) -> bytes:
         """The chain up to that position (to the end if None): 16 bytes in which every event before it has a part."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return self._chain_in(connection, self._end_in(connection) if at is None else at)
-
-    def thin(self, positions: Sequence[Position]) -> int:
-        """Take the payloads of those events away, for good; the bytes of them. In transactions of `THIN_AT_ONCE`.
-
-        The newest event of an object is left whole, whoever asks. Raises what `append` raises.
-        """
-        freed = 0
-        for start in range(0, len(positions), THIN_AT_ONCE):
-            some = {"positions": list(positions[start : start + THIN_AT_ONCE])}
-            with self._transaction(write=True) as connection:
-                found = connection.execute(_THINNABLE, some).all()
-                if found:
-                    connection.execute(insert(THINNED), [{"position": row[0]} for row in found])
-                    connection.execute(_TAKE_AWAY, {"positions": [row[0] for row in found]})
-                freed += sum(row[1] for row in found)
-        if freed:
-            file.shrink(self._engine, self.path)
-        return freed
-
-    def thinned(self, after: Position = BEGINNING, until: Position | None = None) -> int:
-        """How many events after that position, up to `until`, were thinned."""
-        upto = self.end() if until is None else until
-        with self._transaction() as connection:
-            return int(connection.execute(_THINNED_BETWEEN, {"after": after, "until": upto}).scalar_one())
 
     def close(self) -> None:
         """Close the connections. The last process to do so folds the WAL into the file."""
         if self._pid == os.getpid():
-            self._engine.dispose()
+            self.engine.dispose()
 
-    def _transaction(self, *, write: bool = False) -> AbstractContextManager[Connection]:
+    def transaction(self, *, write: bool = False) -> AbstractContextManager[Connection]:
+        """One snapshot to read, or one group commit, for the parts of this back end. Raises GapInLog and others."""
         if self._pid != os.getpid():
             # A SQLite connection must not be carried over a fork; the parent goes on with its own.
-            self._engine.dispose(close=False)
+            self.engine.dispose(close=False)
             self._pid = os.getpid()
         status = self._status()
         if status is None or (status.st_dev, status.st_ino) != self._inode:
             # Our connections are to the old file: what we appended there would be acknowledged and lost.
             raise GapInLog(f"the log {self.path} was removed or exchanged while it was open")
-        return file.transaction(self._engine, self.path, write=write)
+        return file.transaction(self.engine, self.path, write=write)
 
     def _status(self) -> os.stat_result | None:
         try:

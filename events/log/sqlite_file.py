@@ -24,7 +24,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from events.errors import AipstreamError, ConfigError, GapInLog, Locked, StorageUnusable, UnknownLogFormat
-from events.log.sqlite_rows import EVENT, FORMAT, META, NO_CHAIN, TABLES, THINNED, link
+from events.log.sqlite_rows import EVENT, FORMAT, MARK, META, NO_CHAIN, TABLES, THINNED, link
 
 BUSY_SECONDS: Final = 30.0
 """How long a writer waits for another one before it is told that the log is locked."""
@@ -171,6 +171,7 @@ def _chain(engine: Engine, path: Path) -> None:
             return  # another process was faster
         connection.execute(text("ALTER TABLE event ADD COLUMN chain BLOB NOT NULL DEFAULT x''"))
         THINNED.create(connection)
+        MARK.create(connection)
         chain, after = NO_CHAIN, 0
         one = update(EVENT).where(EVENT.c.position == bindparam("at")).values(chain=bindparam("linked"))
         page = select(EVENT.c.position, EVENT.c.checksum).where(EVENT.c.position > bindparam("after"))

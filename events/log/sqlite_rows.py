@@ -80,6 +80,15 @@ THINNED: Final = Table(
 )
 """Events whose payload retention took away: they are read no more, but still counted and chained."""
 
+MARK: Final = Table(
+    "mark",
+    TABLES,
+    Column("name", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("made", Text, nullable=False),
+)
+"""Moments that retention has to keep as they are, by the names that people gave them."""
+
 CHAIN: Final = len(EVENT.columns) - 1
 """The index of `chain` in a row of all columns of `event`; that of `checksum` is one less."""
 

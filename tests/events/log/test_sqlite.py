@@ -328,7 +328,7 @@ def test_a_slow_reader_holds_no_snapshot(filled: str, path: Path) -> None:
 def test_every_commit_is_synced(url: str) -> None:
     """`synchronous` is FULL on each connection, and the file is in WAL mode."""
     log = SqliteLog(url)
-    with closing(log), log._transaction() as connection:
+    with closing(log), log.transaction() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from events.errors import GapInLog
-from events.log import Entry
+from events.errors import ConfigError, GapInLog
+from events.log import Entry, Superseded, retention_of
 from events.log.sqlite import SqliteLog
 from events.log.sqlite_rows import rows
 from tests.events.samples import deletion, event, uuid_of
@@ -43,7 +43,7 @@ def test_a_thinned_event_is_read_no_more(url: str) -> None:
     """Not by any way to read; what is left is found in its place, and the end stays where it was."""
     with closing(some_history(url)) as log:
         seal = log.seal()
-        freed = log.thin([1, 3])
+        freed = retention_of(log).thin([1, 3])
         assert freed == len(event(1, 1).payload) + len(event(3, 1).payload)
         assert [entry.position for entry in log.read(0)] == [2, 4, 5, 6, 7]
         assert [entry.position for entry in log.read(0, limit=3)] == [2, 4, 5]
@@ -54,8 +54,8 @@ def test_a_thinned_event_is_read_no_more(url: str) -> None:
         assert [uuid for uuid, *_ in log.heads(at=4)] == sorted([uuid_of(2), uuid_of(3)])
         assert log.end() == 7
         assert log.id_at(3) == event(3, 1).id
-        assert log.thinned() == 2
-        assert log.thinned(1, 3) == 1
+        assert retention_of(log).thinned() == 2
+        assert retention_of(log).thinned(1, 3) == 1
         assert log.seal() == seal
         assert log.append([event(3, 1)]) == [3], "it is not appended a second time"
 
@@ -63,15 +63,15 @@ def test_a_thinned_event_is_read_no_more(url: str) -> None:
 def test_the_newest_event_of_an_object_is_never_thinned(url: str) -> None:
     """Whoever asks for it, and however often."""
     with closing(some_history(url)) as log:
-        log.thin([1, 2, 3, 4, 5, 6, 7])
-        log.thin([1, 2, 3, 4, 5, 6, 7])
+        retention_of(log).thin([1, 2, 3, 4, 5, 6, 7])
+        retention_of(log).thin([1, 2, 3, 4, 5, 6, 7])
         assert [entry.position for entry in log.read(0)] == [4, 6, 7]
 
 
 def test_a_payload_that_is_gone_without_being_thinned_is_damage(url: str, path: Path) -> None:
     """Only what retention noted down may be missing."""
     with closing(some_history(url)) as log:
-        log.thin([1])
+        retention_of(log).thin([1])
     run_sql(path, "DELETE FROM payload WHERE position = 3")
     with closing(SqliteLog(url)) as log, pytest.raises(GapInLog, match="position 3"):
         list(log.read(0))
@@ -100,6 +100,7 @@ def test_a_log_of_format_1_is_chained_when_it_is_opened(url: str, path: Path) ->
         seal = log.seal()
     run_sql(path, "ALTER TABLE event DROP COLUMN chain")
     run_sql(path, "DROP TABLE thinned")
+    run_sql(path, "DROP TABLE mark")
     run_sql(path, "UPDATE meta SET value = '1' WHERE key = 'format'")
     with closing(SqliteLog(url)) as log:
         assert log.seal() == seal
@@ -113,5 +114,39 @@ def test_room_that_was_freed_is_given_back(url: str, path: Path) -> None:
         log.append([event(lsn, 1, payload=random.Random(lsn).randbytes(100_000)) for lsn in range(1, 101)])
     before = path.stat().st_size
     with closing(SqliteLog(url)) as log:
-        log.thin(list(range(1, 100)))
+        retention_of(log).thin(list(range(1, 100)))
     assert path.stat().st_size < before / 5
+
+
+def test_what_is_superseded_is_told_with_its_successor(url: str) -> None:
+    """Of what is whole, and only by events up to a position."""
+    with closing(some_history(url)) as log:
+        retention = retention_of(log)
+        pairs = {(row.position, row.by) for row in retention.superseded(7)}
+        assert pairs == {(1, 3), (3, 5), (5, 6), (2, 7)}
+        assert {(row.position, row.by) for row in retention.superseded(5)} == {(1, 3), (3, 5)}
+        retention.thin([3])
+        assert Superseded(1, 5, len(event(1, 1).payload)) in set(retention.superseded(7))
+
+
+def test_references_are_those_of_whole_events(url: str) -> None:
+    """A thinned event needs no blob."""
+    with closing(some_history(url)) as log:
+        retention = retention_of(log)
+        retention.thin([1])
+        assert list(retention.references()) == [(p, e.blobs) for p, e in log.read(0)]
+        assert [position for position, _ in retention.references(4)] == [5, 6, 7]
+
+
+def test_moments_are_marked_by_name(url: str) -> None:
+    """A name is given once, and given up by name."""
+    with closing(some_history(url)) as log:
+        retention = retention_of(log)
+        retention.mark("before the migration", 5)
+        retention.mark("first", 1)
+        assert [(mark.name, mark.position) for mark in retention.marks()] == [("first", 1), ("before the migration", 5)]
+        with pytest.raises(ConfigError, match="first"):
+            retention.mark("first", 2)
+        retention.unmark("first")
+        with pytest.raises(ConfigError, match="first"):
+            retention.unmark("first")

@@ -1,0 +1,124 @@
+"""Old events taken out of a SQLite log, and the moments that must stay.
+
+Invariants:
+
+* An event is thinned in one transaction: its row in `thinned` and the end of its payload. So it is whole or thinned.
+* The newest event of an object is never thinned; the statement that thins makes sure of it, not its caller.
+* Walks go page by page along an index, each page in a transaction of its own: they hold up nobody and need no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import bindparam, delete, exists, func, insert, select, tuple_
+
+from events.errors import ConfigError
+from events.event import BEGINNING, Position
+from events.log import Mark, Superseded
+from events.log import sqlite_file as file
+from events.log.sqlite import KEPT, SqliteLog
+from events.log.sqlite_rows import EVENT, MARK, PAYLOAD, THINNED, proved
+
+AT_ONCE: Final = 500
+PAGE: Final = 5000
+
+_LATER: Final = EVENT.alias("later")
+_THINNABLE: Final = select(EVENT.c.position, EVENT.c.payload_size).where(
+    EVENT.c.position.in_(bindparam("positions", expanding=True)),
+    KEPT,
+    exists().where(_LATER.c.uuid == EVENT.c.uuid, _LATER.c.position > EVENT.c.position),
+)
+_TAKE_AWAY: Final = delete(PAYLOAD).where(PAYLOAD.c.position.in_(bindparam("positions", expanding=True)))
+_COUNT: Final = (
+    select(func.count())
+    .select_from(THINNED)
+    .where(THINNED.c.position > bindparam("after"), THINNED.c.position <= bindparam("until"))
+)
+_WALK: Final = (
+    select(EVENT.c.uuid, EVENT.c.position, EVENT.c.payload_size)
+    .where(
+        tuple_(EVENT.c.uuid, EVENT.c.position) > tuple_(bindparam("uuid"), bindparam("after")),
+        EVENT.c.position <= bindparam("until"),
+        KEPT,
+    )
+    .order_by(EVENT.c.uuid, EVENT.c.position)
+    .limit(PAGE)
+)
+_WHOLE: Final = select(EVENT).where(EVENT.c.position > bindparam("after"), KEPT).order_by(EVENT.c.position).limit(PAGE)
+
+
+class SqliteRetention:
+    """See `events.log.Retention`. Raises what the log raises."""
+
+    def __init__(self, log: SqliteLog) -> None:
+        self.log = log
+
+    def superseded(self, until: Position) -> Iterator[Superseded]:
+        """Along the index (uuid, position)."""
+        uuid, position, size = "", BEGINNING, 0
+        while True:
+            with self.log.transaction() as connection:
+                page = connection.execute(_WALK, {"uuid": uuid, "after": position, "until": until}).all()
+            for row in page:
+                if row[0] == uuid:
+                    yield Superseded(position, row[1], size)
+                uuid, position, size = row
+            if len(page) < PAGE:
+                return
+
+    def thin(self, positions: Sequence[Position]) -> int:
+        """In transactions of `AT_ONCE` events; then the room is given back."""
+        freed = 0
+        for start in range(0, len(positions), AT_ONCE):
+            some = {"positions": list(positions[start : start + AT_ONCE])}
+            with self.log.transaction(write=True) as connection:
+                found = connection.execute(_THINNABLE, some).all()
+                if found:
+                    connection.execute(insert(THINNED), [{"position": row[0]} for row in found])
+                    connection.execute(_TAKE_AWAY, {"positions": [row[0] for row in found]})
+                freed += sum(row[1] for row in found)
+        if freed:
+            file.shrink(self.log.engine, self.log.path)
+        return freed
+
+    def thinned(self, after: Position = BEGINNING, until: Position | None = None) -> int:
+        """By the key of `thinned`."""
+        upto = self.log.end() if until is None else until
+        with self.log.transaction() as connection:
+            return int(connection.execute(_COUNT, {"after": after, "until": upto}).scalar_one())
+
+    def references(self, after: Position = BEGINNING) -> Iterator[tuple[Position, tuple[str, ...]]]:
+        """From the headers, each proved."""
+        while True:
+            with self.log.transaction() as connection:
+                page = connection.execute(_WHOLE, {"after": after}).all()
+            for row in page:
+                yield row[0], proved(row).blobs
+                after = row[0]
+            if len(page) < PAGE:
+                return
+
+    def marks(self) -> list[Mark]:
+        """By position."""
+        with self.log.transaction() as connection:
+            rows = connection.execute(select(MARK).order_by(MARK.c.position, MARK.c.name)).all()
+        return [Mark(*row) for row in rows]
+
+    def mark(self, name: str, position: Position) -> None:
+        """Raises ConfigError if the name is taken."""
+        made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        with self.log.transaction(write=True) as connection:
+            if connection.execute(select(MARK).where(MARK.c.name == name)).first():
+                raise ConfigError(
+                    f"a moment is marked {name!r} already", "Take another name, or give that one up first."
+                )
+            connection.execute(insert(MARK), [{"name": name, "position": position, "made": made}])
+
+    def unmark(self, name: str) -> None:
+        """Raises ConfigError if there is none of that name."""
+        with self.log.transaction(write=True) as connection:
+            if not connection.execute(delete(MARK).where(MARK.c.name == name)).rowcount:
+                raise ConfigError(f"no moment is marked {name!r}", "`aipstream keep` lists those that are.")
