@@ -101,6 +101,25 @@ class People(Section, frozen=True):
     passwords: bool = False
 
 
+class Retention(Section, frozen=True):
+    """[retention]: how long the log keeps what: ages as 12h, 30d, 8w, 6m (of 31 days), 10y, forever.
+
+    every_hours     how often the daemon prunes; 0: never (`aipstream prune` does it by hand)
+    all             how long every event is kept
+    hourly          how long the state at each full hour is kept
+    daily           how long the state at each midnight (UTC) is kept
+    monthly         how long the state at the beginning of each month is kept
+    quarantine      how long a content that nothing needs waits before it is deleted, at least 1h
+    """
+
+    every_hours: float = 0.0
+    all: str = "30d"
+    hourly: str = "60d"
+    daily: str = "1y"
+    monthly: str = "forever"
+    quarantine: str = "14d"
+
+
 class Index(Section, frozen=True):
     """[index]: how the target's search index is told what changed.
 
@@ -146,6 +165,7 @@ class Config(Section, frozen=True):
     target: Target | None = None
     people: People = People()
     index: Index = Index()
+    retention: Retention = Retention()
     run: Run = Run()
 
     def need_source(self) -> Source:
@@ -178,6 +198,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "target": Target,
     "people": People,
     "index": Index,
+    "retention": Retention,
     "run": Run,
 }
 

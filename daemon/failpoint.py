@@ -23,6 +23,9 @@ NAMES = (
     "replay.recorded",         # ledger written, transaction open
     "replay.committed",        # committed, nothing told to anyone
     "replay.sequences",        # before the sequences are moved
+    "prune.thinned",           # some events thinned, others not
+    "prune.aside",             # some contents put aside, others not
+    "prune.deleted",           # some contents deleted, others not
 )
 
 _wanted, _, _count = os.environ.get("AIPSTREAM_FAILPOINT", "").partition(":")

@@ -1,4 +1,4 @@
-"""One capture at a time: a lock on a file beside the state.
+"""One at a time: a lock on a file beside the state.
 
 Invariant: the kernel gives the lock back when its process ends, however it ends, so nothing ever has to be removed by
 hand. The file stays; who holds it is written in it, for people.
@@ -16,8 +16,11 @@ from events.errors import Locked, StorageUnusable
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[None]:
-    """Hold the lock in that file. Raises Locked, which names the process that has it, and StorageUnusable."""
+def hold(path: Path, what: str = "captures into") -> Iterator[None]:
+    """Hold the lock in that file; `what` says what its holder does with the log.
+
+    Raises Locked, which names the process that has it, and StorageUnusable.
+    """
     try:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -27,7 +30,7 @@ def hold(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise Locked(f"another aipstream captures into this log{_holder(descriptor)}") from error
+            raise Locked(f"another aipstream {what} this log{_holder(descriptor)}") from error
         with suppress(OSError):  # who holds it is only told, a full disk is no reason not to
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

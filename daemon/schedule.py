@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -21,6 +22,7 @@ from daemon.capture_loop import CaptureLoop
 from daemon.config import Config
 from daemon.parts import state_of
 from daemon.replay_loop import ReplayLoop
+from daemon.retention.configured import prune_configured
 from daemon.source.state import now
 from daemon.spot_check import spot_check
 from events.errors import AipstreamError
@@ -70,6 +72,7 @@ def scheduled(
         every(RETRY_SECONDS, lambda: other.ring(replay_loop.RETRY))
     if config.source is not None and config.target is not None and replay is not None:
         every(config.run.verify_seconds, lambda: _spot_check(config, stopped))
+    every(3600 * config.retention.every_hours, lambda: _prune(config, stopped))
     every(ASKED_SECONDS, lambda: _asked(config, capture, replay))
     return clock
 
@@ -83,6 +86,15 @@ def _asked(config: Config, capture: CaptureLoop | None, replay: ReplayLoop | Non
         if replay is not None and state.meta(ASKED_REPLAY):
             state.remember(meta={ASKED_REPLAY: None})
             replay.bell.ring(replay_loop.RETRY)
+
+
+def _prune(config: Config, stopped: Stopped) -> None:
+    try:
+        done = prune_configured(config, stopped=stopped)
+    except AipstreamError as error:
+        logger.warning("prune.failed", error=str(error), hint=error.hint)
+        return
+    logger.info("pruned", **asdict(done))
 
 
 def _spot_check(config: Config, stopped: Stopped) -> None:

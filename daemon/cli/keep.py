@@ -1,0 +1,44 @@
+"""`aipstream keep`: moments that retention must not touch."""
+
+from __future__ import annotations
+
+import click
+
+from daemon.cli.output import json_option, show, table
+from daemon.cli.session import Session, pass_session
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--at", "moment", metavar="POSITION", help="The moment: a number, an LSN or a time. [default: now]")
+@click.option("--remove", is_flag=True, help="Give that moment up again.")
+@json_option
+@pass_session
+def keep(session: Session, name: str | None, moment: str | None, remove: bool, as_json: bool) -> None:
+    """Mark a moment under a NAME, so that `prune` keeps it exactly as it is; without a NAME list those that are."""
+    session.json = as_json
+    session.messages()
+    from contextlib import closing
+
+    from daemon.parts import log_of
+    from daemon.positions import position_of
+    from events.errors import ConfigError
+    from events.log import retention_of
+
+    with closing(log_of(session.config)) as log:
+        retention = retention_of(log)
+        if name is None and (moment or remove):
+            raise ConfigError("which moment? A NAME is missing", "`aipstream keep NAME --at TIME`")
+        if name is not None and remove:
+            retention.unmark(name)
+        elif name is not None:
+            retention.mark(name, min(position_of(log, moment), log.end()) if moment else log.end())
+        marks = retention.marks()
+    show(
+        session,
+        {"marks": [mark._asdict() for mark in marks]},
+        *(
+            table(("position", "marked at", "name"), [(m.position, m.made, m.name) for m in marks])
+            or ["no moment is kept"]
+        ),
+    )
