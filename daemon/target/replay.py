@@ -173,6 +173,10 @@ class NativeTarget:
         """
         return self._again(uuids)
 
+    def put_back(self, entries: Sequence[Entry]) -> Applied:
+        """Apply events out of their turn, one an object, whatever was applied of them; the position stays."""
+        return self._apply(entries, again=True)
+
     def retry_conflicts(self) -> Applied:
         """Try together what was refused one by one because of each other: two people who exchanged their addresses in
         one transaction of the source, and whose events fell into two batches.

@@ -1,0 +1,100 @@
+"""A plan carried out on a native target.
+
+Invariant: the books are moved back first (`daemon.target.rewind`), then the objects follow in transactions that each
+take their ledger along. Killed in between, the target stands somewhere between two moments, and says that it stands at
+the earlier one: running the same verb again, or a replay, makes it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from daemon.failpoint import failpoint
+from daemon.replayer import MOST_BYTES
+from daemon.restore.plan import Plan, Step
+from daemon.target.applied import Applied
+from daemon.target.replay import NativeTarget
+from daemon.target.rewind import forget, rewind
+from events.errors import GapInLog
+from events.event import Event, Position, Type
+from events.log import Entry, Log
+
+AT_ONCE = 500
+
+
+def carry_out(
+    target: NativeTarget,
+    plan: Plan,
+    *,
+    stand: bool,
+    progress: Callable[[int], None] = lambda _done: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Applied:
+    """Do the steps of a plan. `stand`: the target as a whole stands at the plan's position afterwards, so that a
+    replay goes on from there; else only the objects of the plan are touched, and the books say so of them alone.
+
+    Raises TargetUnreachable, GapInLog; what was done until then is done.
+    """
+    connection = target.connection
+    if stand:
+        rewind(connection, target.log, plan.at)
+        connection.commit()
+        failpoint("restore.rewound")
+    done = Applied()
+    count = 0
+    for some in batches(entries(target.log, plan)):
+        if stopped():
+            return done
+        forget(connection, [entry.event.uuid for entry in some])
+        connection.commit()
+        done.add(target.put_back(some))
+        failpoint("restore.applied")
+        count += len(some)
+        progress(count)
+    if done.parked:
+        done.add(target.retry_conflicts())
+    return done
+
+
+def entries(log: Log, plan: Plan) -> Iterator[Entry]:
+    """The steps as events, read from the log one after the other."""
+    for step in plan.steps:
+        yield _put(log, step, plan.at) if step.what == "put" else Entry(step.position, _delete(log, step))
+
+
+def _put(log: Log, step: Step, at: Position) -> Entry:
+    entry = log.latest(step.uuid, at)
+    if entry is None:
+        raise GapInLog(f"the event of {step.uuid} at position {step.position} is gone from the log")
+    return entry
+
+
+def _delete(log: Log, step: Step) -> Event:
+    """A deletion that the source never made: the object is not there yet, or no longer, at that moment."""
+    known = log.latest(step.uuid)
+    event = known.event if known else None
+    return Event(
+        source=event.source if event else "",
+        lsn=event.lsn if event else 0,
+        uuid=step.uuid,
+        kind=step.kind,
+        type=Type.DELETE,
+        commit_time=event.commit_time if event else "",
+        handle=step.handle,
+    )
+
+
+def batches(all_entries: Iterable[Entry]) -> Iterator[Sequence[Entry]]:
+    """Runs of entries of one type, of bounded number and size."""
+    remaining = iter(all_entries)
+    run: list[Entry] = []
+    size = 0
+    for entry in remaining:
+        full = len(run) >= AT_ONCE or size + len(entry.event.payload) > MOST_BYTES
+        if run and (full or run[-1].event.type is not entry.event.type):
+            yield run
+            run, size = [], 0
+        run.append(entry)
+        size += len(entry.event.payload)
+    if run:
+        yield run
