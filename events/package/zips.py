@@ -93,14 +93,14 @@ class Archive:
         """Give the file back. Streams that are still open fail from then on."""
         self.file.close()
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, checksums: Sequence[tuple[str, str]] = ()) -> bytes:
         """A whole document. Raises InvalidPackage if it is not there, longer than the limit, or damaged."""
         entry = self.entries.get(name)
         if entry is None:
             raise InvalidPackage(f"{self.path}: no entry {name!r}")
         if entry.size > self.limits.manifest:
             raise InvalidPackage(f"{self.path}: {name} of {entry.size} bytes refused: more than {self.limits.manifest}")
-        with self.open(name) as stream:
+        with self.open(name, checksums) as stream:
             return stream.read()
 
     def open(self, name: str, checksums: Sequence[tuple[str, str]] = ()) -> BinaryIO:
@@ -227,9 +227,9 @@ class Archive:
         """The name. DSpace writes UTF-8 and says so; other programs may do neither."""
         try:
             return raw.decode("utf-8")
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
             if flags & _UTF8:
-                raise self._refused(f"entry {raw[:80]!r} refused: its name is not the UTF-8 that it says")
+                raise self._refused(f"entry {raw[:80]!r} refused: its name is not the UTF-8 that it says") from error
         name = raw.decode("cp437")
         self.doubts.append(f"the name of entry {name!r} is not in UTF-8: read as code page 437")
         return name
