@@ -27,7 +27,8 @@ from daemon.source.emitter import Emitter
 from daemon.source.identity import accept, identify, observed
 from daemon.source.state import State
 from daemon.target.batch import OnDrift
-from daemon.target.packager.target import PackagerReading, PackagerTarget
+from daemon.target.packager.reading import PackagerReading
+from daemon.target.packager.target import PackagerTarget
 from daemon.target.port import Reading, Target
 from daemon.target.reading import NativeReading
 from daemon.target.replay import NativeTarget
