@@ -23,6 +23,7 @@ NAMES = (
     "replay.recorded",         # ledger written, transaction open
     "replay.committed",        # committed, nothing told to anyone
     "replay.sequences",        # before the sequences are moved
+    "index.told",              # the index was told, the rows still due
 )
 
 _wanted, _, _count = os.environ.get("AIPSTREAM_FAILPOINT", "").partition(":")

@@ -49,9 +49,11 @@ class ReplayLoop:
 
     name = "replay"
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, touched: Callable[[], None] = lambda: None) -> None:
+        """`touched` is called after the target was written to."""
         self.config = config
         self.bell = Bell()
+        self._touched = touched
         self.was_up = False
         self._moved = False
         self._looked = 0.0
@@ -88,7 +90,9 @@ class ReplayLoop:
             self._told("replay.retried", target.retry())
 
     def _told(self, event: str, applied: Applied, **more: object) -> None:
-        self._moved |= bool(applied.written or applied.deleted)
+        if applied.written or applied.deleted:
+            self._moved = True
+            self._touched()
         logger.info(event, **told(applied), **more)
         for drifted in applied.drifted:
             logger.warning(
