@@ -176,6 +176,8 @@ def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[Ta
     """
     target = config.need_target()
     if target.driver == "packager":
+        if on_drift is not None and on_drift != "overwrite":
+            raise ConfigError(f"--on-drift {on_drift}: driver 'packager' does not see what was edited on the target")
         with closing(log_of(config)) as log, closing(packager(config, log)) as stock:
             yield stock
         return

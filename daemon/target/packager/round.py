@@ -32,11 +32,14 @@ if TYPE_CHECKING:
 
 logger = structlog.get_logger(__name__)
 
-PACKAGES: Final = 50
+PACKAGES: Final = 25
 BYTES: Final = 512 * 1024 * 1024
 ROLES: Final = 500
-"""What one run of the packager takes at most: packages, bytes of packages, people and groups. It is one transaction
-and one Hibernate session of DSpace, whose work grows with what it holds."""
+"""What one run of the packager takes at most: packages, bytes of packages, people and groups.
+
+A run is one Hibernate session, in which a package costs the more the more there are: measured on 7.6.6, a JVM for each
+takes 2.6 s a package, ten in one 0.44 s, 25 0.39 s, 50 0.49 s.
+"""
 
 _KEEP: Final = frozenset({"Anonymous", "Administrator"})
 _LOADED: Final = frozenset(range(Phase.PEOPLE, Phase.NOTHING))
