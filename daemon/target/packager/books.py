@@ -38,6 +38,8 @@ from events.event import Event, Position
 FORMAT: Final = "1"
 SEQUENCES: Final = "sequences"
 """`meta`: since when the target's sequences are to be looked at, if they are."""
+LOG: Final = "log"
+"""`meta`: the log that all positions belong to."""
 FILE: Final = "applied.sqlite"
 LOCK: Final = "applied.lock"
 AT_ONCE: Final = 500
@@ -274,12 +276,14 @@ class Books:
     # --- writing ------------------------------------------------------------------------------------------------
 
     def adopt(self, log: str) -> None:
-        """Begin with that log, if nothing of it was applied: positions in another one mean nothing in it."""
+        """Begin with that log, if it is another one than before: positions in another one mean nothing in it."""
         with self._transaction(write=True) as connection:
-            if connection.execute(sa.select(_CURSOR.c.log).where(_CURSOR.c.log == log)).first() is None:
+            known = connection.execute(sa.select(_META.c.value).where(_META.c.key == LOG)).scalar_one_or_none()
+            if known != log:
                 for table in (_APPLIED, _PARKED):
                     connection.execute(sa.update(table).values(position=0))
                 connection.execute(sa.delete(_CURSOR))
+                _put(connection, _META, [{"key": LOG, "value": log}])
 
     def advance(self, log: str, to: Position, event: Event) -> None:
         """Move the position of that log forward, to that event; a position that is further on already stays."""

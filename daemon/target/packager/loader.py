@@ -36,6 +36,8 @@ SECONDS_A_PACKAGE: Final = 30.0
 BYTES_A_SECOND: Final = 1_000_000
 """How long a run may take beyond the command's own patience: generous, for it only ends what hangs."""
 
+_RIGHTS: Final = "AuthorizeException"
+
 ALIKE: Final = 5
 """If so many packages in a row are refused for the same reason, and none was taken, it is none of their faults."""
 UNPROVEN: Final = 8
@@ -117,10 +119,11 @@ class Loader:
         self._unproven += 1
         self._held.append((prepared, said.reason()))
         alike = {_PLACES.sub("", reason) for _, reason in self._held}
-        if not self._taken and len(self._held) >= ALIKE and len(alike) == 1:
+        unheard = _RIGHTS in said.text or (len(self._held) >= ALIKE and len(alike) == 1)
+        if not self._taken and unheard:
             raise PackagerFailed(
                 f"[target] dspace packager refuses every package alike: {said.reason()}",
-                f"Nothing was parked. Has the account {self.eperson} all rights on the target?",
+                f"Nothing was parked. Is {self.eperson} an administrator of the target?",
             )
         if self._taken:
             self.flush()
