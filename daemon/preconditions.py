@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import psycopg2
 
@@ -21,7 +22,7 @@ from daemon.dspace.apart import same_database
 from daemon.dspace.connect import Connection, connect
 from daemon.dspace.tables import VERSIONS, content_tables
 from daemon.dspace.version import Repository
-from daemon.parts import ONE_DATABASE, blobs_of, log_of, packager_folder, state_path, stores_of
+from daemon.parts import ONE_DATABASE, blobs_of, indexer_of, log_of, packager_folder, state_path, stores_of
 from daemon.source import checks
 from daemon.target import ledger
 from daemon.target.packager import readiness
@@ -30,6 +31,7 @@ from events.errors import AipstreamError
 Where = Literal["log", "source", "target", "both"]
 
 _FAMILIES: Final = ("7.6", "8", "9", "10")
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _OLDEST: Final = 110_000
 """The first PostgreSQL that has hashtextextended."""
 
@@ -87,6 +89,8 @@ def preconditions(config: Config) -> list[Precondition]:
         found += _guarded("target", lambda: _target(config.need_target(), reached=target is not None))
     if isinstance(source, Repository) and isinstance(target, Repository):
         found += _guarded("both", lambda: _pair(config, source, target))
+    if config.index.mode != "none":
+        found += _guarded("target", lambda: _index(config))
     return found
 
 
@@ -250,6 +254,21 @@ def _packager(config: Config) -> Iterator[Precondition]:
     words = shlex.split(target.dspace)
     for finding in readiness.findings(words, target.eperson, packager_folder(config), prefix):
         yield Precondition("target", finding.ok, finding.what, finding.mend, finding.needed)
+
+
+def _index(config: Config) -> Iterator[Precondition]:
+    """Whether the search index could be told: the command starts, or the server lets the account in."""
+    with closing(indexer_of(config)) as indexer:
+        yield Precondition("target", True, f"search index: {indexer.look()}")
+    address = urlsplit(config.index.url)
+    if config.index.mode == "rest" and address.scheme == "http" and address.hostname not in _LOOPBACK:
+        yield Precondition(
+            "target",
+            False,
+            f"[index] url {config.index.url}: the password travels unencrypted",
+            "Use the server's https:// address.",
+            needed=False,
+        )
 
 
 def _pair(config: Config, source: Repository, target: Repository) -> Iterator[Precondition]:

@@ -18,9 +18,9 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from http.cookiejar import CookieJar
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from events.errors import ConfigError, IndexFailed, without_password
@@ -167,7 +167,16 @@ class Session:
     def _open(self, request: urllib.request.Request) -> Answer:
         try:
             with self._opener.open(request, timeout=self._timeout) as answer:
-                return Answer(answer.status, answer.headers, answer.read(MOST))
+                return Answer(answer.status, answer.headers, _body(answer, answer.headers))
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, error.headers, error.read(MOST))
+                return Answer(error.code, error.headers, _body(error, error.headers))
+
+
+def _body(answer: IO[bytes], headers: Any) -> bytes:  # noqa: ANN401 - urllib's own
+    """The whole body. Raises IncompleteRead if it is shorter than announced, which urllib does not."""
+    body = answer.read(MOST)
+    length = headers.get("Content-Length", "")
+    if length.isdigit() and len(body) < min(int(length), MOST):
+        raise IncompleteRead(body, int(length) - len(body))
+    return body
