@@ -207,8 +207,8 @@ class _Document:
             uuid = self.full_names[name][0]
         if uuid is not None:
             return uuid, _text(self.people[uuid], "Email") or name
-        if "@" not in name:
-            self.doubts.append(f"group {group!r}: its member {name or identity!r} is not named by an e-mail address")
+        if identity is None and "@" not in name:
+            self.doubts.append(f"group {group!r}: its member {name!r} is not named by an e-mail address")
         return identity or reference(kind, name), name
 
     def _translated(self, name: str) -> str:
