@@ -60,6 +60,9 @@ def _read(kind: Kind, uuid: Uuid, sections: list[etree._Element]) -> Aip:
     }
     formats: dict[Uuid, str] = {}
     key = None
+    for section in reversed(sections):
+        if section.get("ID") == EXTENSION_ID and extension.complete(payload(section[0]) if len(section) else section):
+            return assembled(kind, uuid, _read_extension(section, kind, uuid, into), into)
     for section in sections:
         tag = section.tag
         if tag == _DMD:
