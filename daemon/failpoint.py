@@ -23,6 +23,10 @@ NAMES = (
     "replay.recorded",         # ledger written, transaction open
     "replay.committed",        # committed, nothing told to anyone
     "replay.sequences",        # before the sequences are moved
+    "import.blobs",            # contents of packages durable, events not
+    "import.appended",         # events of packages durable
+    "import.files",            # files of packages placed, rows not
+    "import.written",          # rows of packages written, transaction open
     "index.told",              # the index was told, the rows still due
 )
 
