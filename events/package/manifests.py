@@ -23,6 +23,7 @@ from events.aip.model import Aip, BitstreamRow, Kind, Uuid
 from events.errors import ChecksumMismatch
 from events.package import Child, Content, Package, Related
 from events.package.checked import HINT, verifiable
+from events.package.xml import Manifest
 from events.package.zips import Archive
 
 MANIFEST: Final = "mets.xml"
@@ -33,8 +34,9 @@ _SHA256: Final = "SHA-256"
 _MOST_DOUBTS: Final = 100
 
 
-def manifest_package(path: Path, root: etree._Element, archive: Archive | None) -> Package:
+def manifest_package(path: Path, manifest: Manifest, archive: Archive | None) -> Package:
     """The package of a manifest, in a zip or by itself. Raises InvalidAip for what is malformed or contradictory."""
+    root = manifest.root
     kind = mets_in.kind_of(root)
     whole = mets_in.is_whole(root)
     doubts = list(archive.doubts) if archive else []
@@ -63,7 +65,7 @@ def manifest_package(path: Path, root: etree._Element, archive: Archive | None) 
         whole=whole,
         anonymous=anonymous,
         parent=links.parent(root),
-        children=tuple(Child(*link) for link in links.children(root, kind)),
+        children=tuple(Child(*link) for link in manifest.children),
         people=people,
         contents=contents,
         media=media,

@@ -21,14 +21,15 @@ from typing import Final
 from lxml import etree
 
 from events.aip import extension, markup, roles, stock_roles
-from events.errors import InvalidAip, InvalidPackage
+from events.errors import ChecksumMismatch, InvalidAip, InvalidPackage
 from events.package import Package
 from events.package.bags import bag_package, is_bag
+from events.package.checked import checked
 from events.package.file import SteadyFile
 from events.package.limits import DEFAULT, Limits
 from events.package.manifests import MANIFEST, manifest_package, shortened
 from events.package.tars import Tar, is_tar
-from events.package.xml import parsed
+from events.package.xml import parsed_manifest
 from events.package.zips import MAGIC, Archive
 
 START: Final = 512
@@ -39,16 +40,18 @@ _METS: Final = f"{{{markup.METS}}}mets"
 
 def open_package(path: Path, limits: Limits = DEFAULT) -> Package:
     """The package in that file. Close it. Raises InvalidPackage, which names the file and what is wrong with it."""
-    form, content = _looked_at(path, limits)
+    file = SteadyFile(path)
+    try:
+        form = form_of(file.at(0, min(file.size, START)))
+        if form == "xml":
+            return _bare(file, limits)
+    finally:
+        file.close()
     if form == "zip":
         return _zip(path, limits)
     if form == "tar":
         return bag_package(Tar(path, limits), limits)
-    root = parsed(str(path), content, limits)
-    try:
-        return _xml(path, root)
-    except InvalidAip as error:
-        raise InvalidPackage(f"{path}: {error}") from error
+    raise InvalidPackage(f"{path}: neither a zip or tar, nor a manifest in XML")
 
 
 def form_of(start: bytes) -> str | None:
@@ -62,30 +65,15 @@ def form_of(start: bytes) -> str | None:
     return None
 
 
-def _looked_at(path: Path, limits: Limits) -> tuple[str, bytes]:
-    """The form of the file, and the whole of it if it is XML."""
-    file = SteadyFile(path)
-    try:
-        form = form_of(file.at(0, min(file.size, START)))
-        if form is None:
-            raise InvalidPackage(f"{path}: neither a zip or tar, nor a manifest in XML")
-        if form != "xml":
-            return form, b""
-        if file.size > limits.manifest:
-            raise InvalidPackage(f"{path}: {file.size} bytes of XML refused: more than {limits.manifest}")
-        content = file.at(0, file.size)
-        file.unchanged()
-        return form, content
-    finally:
-        file.close()
-
-
 def _zip(path: Path, limits: Limits) -> Package:
     archive = Archive(path, limits)
     if MANIFEST not in archive.entries and is_bag(archive.entries):
         return bag_package(archive, limits)
     try:
         return _aip(archive, limits)
+    except ChecksumMismatch as error:
+        archive.close()
+        raise InvalidPackage(str(error)) from error
     except InvalidAip as error:
         archive.close()
         if isinstance(error, InvalidPackage):
@@ -102,17 +90,32 @@ def _aip(archive: Archive, limits: Limits) -> Package:
         inner = next((name for name in archive.entries if name.lower().rpartition("/")[2] == MANIFEST), None)
         found = f"only {inner!r}, which DSpace does not look for" if inner else "so it is no AIP"
         raise InvalidPackage(f"{archive.path}: no {MANIFEST} in it, {found}")
-    root = parsed(where, archive.read(MANIFEST), limits)
-    if root.tag != _METS:
-        raise InvalidPackage(f"{where}: its root is {markup.local(root)[:80]}, not mets")
-    return manifest_package(archive.path, root, archive)
+    with archive.document(MANIFEST) as stream:
+        manifest = parsed_manifest(where, stream, archive.entries[MANIFEST].size, limits)
+    if manifest.root.tag != _METS:
+        raise InvalidPackage(f"{where}: its root is {markup.local(manifest.root)[:80]}, not mets")
+    return manifest_package(archive.path, manifest, archive)
 
 
-def _xml(path: Path, root: etree._Element) -> Package:
-    if root.tag == _METS:
-        return manifest_package(path, root, None)
+def _bare(file: SteadyFile, limits: Limits) -> Package:
+    """A document by itself: a manifest, or people and groups."""
+    path = file.path
+    if file.size > limits.manifest:
+        raise InvalidPackage(f"{path}: {file.size} bytes of XML refused: more than {limits.manifest}")
+    blocks = file.blocks(0, file.size)
+    stream = checked(blocks, str(path), file.size, (), file.unchanged)
+    manifest = parsed_manifest(str(path), stream, file.size, limits)
+    try:
+        if manifest.root.tag == _METS:
+            return manifest_package(path, manifest, None)
+        return _accounts(path, manifest.root)
+    except InvalidAip as error:
+        raise InvalidPackage(f"{path}: {error}") from error
+
+
+def _accounts(path: Path, root: etree._Element) -> Package:
     if markup.local(root) != roles.ROOT:
-        raise InvalidPackage(f"{path}: its root is {markup.local(root)[:80]}, neither mets nor {roles.ROOT}")
+        raise InvalidAip(f"its root is {markup.local(root)[:80]}, neither mets nor {roles.ROOT}")
     if any(element.tag == extension.WHOLE for element in root):
         return Package(path, "roles", None, whole=True, people=(roles.read(root),))
     found = stock_roles.read(root)

@@ -260,8 +260,7 @@ class _Plain:
     def blocks(self, offset: int, record: bool = False) -> Iterator[bytes]:
         """The bytes from that offset on."""
         del record
-        for place in range(offset, self.file.size, _BLOCK):
-            yield self.file.at(place, min(_BLOCK, self.file.size - place))
+        return self.file.blocks(offset, self.file.size - offset)
 
 
 class _State(NamedTuple):
