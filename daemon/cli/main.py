@@ -20,6 +20,8 @@ from daemon.cli import (
     config,
     demo,
     diff,
+    export,
+    import_,
     index,
     init,
     log,
@@ -81,9 +83,11 @@ for verb in (
     log.log,
     why.why,
     diff.diff,
+    export.export,
     park.park,
     slot.slot,
     config.config,
+    import_.import_,
     demo.demo,
 ):
     aipstream.add_command(verb)
