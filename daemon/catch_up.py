@@ -1,4 +1,4 @@
-"""Everything that is committed now, captured and replayed, once: what `run --until-current` does.
+"""Everything that is committed now, captured and replayed, once, and the index told: what `run --until-current` does.
 
 Invariant: it ends when the target holds all that the source had committed when it began, but for what is parked on
 either side; and it says how much that is.
@@ -13,6 +13,8 @@ from daemon import replayer
 from daemon.capture_loop import capture_current
 from daemon.config import Config
 from daemon.dspace.sequences import SequenceChange
+from daemon.index.telling import Progress as Telling
+from daemon.indexing import Indexed, index_current
 from daemon.parts import replaying
 from daemon.source import Emitted
 from daemon.source.bootstrap import Progress
@@ -36,6 +38,7 @@ class Caught(NamedTuple):
     position: Position
     parked_on_capture: int
     parked_on_replay: int
+    indexed: Indexed | None = None
 
 
 def catch_up(
@@ -43,14 +46,16 @@ def catch_up(
     *,
     capturing: Progress | None = None,
     replaying: Replayed | None = None,
+    indexing: Telling = lambda _done, _of, _what: None,
     stopped: Stopped = lambda: False,
 ) -> Caught:
-    """Capture, replay, sequences. Raises Interrupted if it was stopped, and what each of them raises."""
+    """Capture, replay, sequences, index. Raises Interrupted if it was stopped, and what each of them raises."""
     captured, aside = capture_current(config, progress=capturing, stopped=stopped) if config.source else (None, 0)
     if config.target is None:
         return Caught(captured, None, [], 0, aside, 0)
     applied, moved, position, parked = replay_current(config, told=replaying, stopped=stopped)
-    return Caught(captured, applied, moved, position, aside, parked)
+    indexed = index_current(config, stopped=stopped, progress=indexing)
+    return Caught(captured, applied, moved, position, aside, parked, indexed)
 
 
 def replay_current(

@@ -73,11 +73,12 @@ class Target(Section, frozen=True):
     """[target]: the repository that is kept like the source.
 
     driver          "native" (SQL) or "packager" (AIPs into the target's own `dspace packager`)
-    dsn             libpq URL of its database (driver "native")
+    dsn             libpq URL of its database (driver "native"; with "packager" only `verify` reads it)
     assetstore      its folder `assetstore.dir` (driver "native")
     on_drift        what to do with an object that was edited on the target: "overwrite", "skip" or "park"
     batch           events that one transaction applies at most
-    dspace          its command line, `[dspace]/bin/dspace` (driver "packager", and [index] mode "cli")
+    dspace          its command line, `[dspace]/bin/dspace`, with arguments before the command if it needs any
+                    (driver "packager", and [index] mode "cli")
     eperson         e-mail address of the administrator as whom the packager works (driver "packager")
     work            folder for packages on their way and what was applied (driver "packager"); empty: beside the log
     """
@@ -185,6 +186,22 @@ class Config(Section, frozen=True):
                     f"[target] {key} is missing, which driver {target.driver!r} needs",
                     f"[target] driver = {target.driver!r} needs: {', '.join(NEEDED[target.driver])}.",
                 )
+        if target.driver == "packager" and target.on_drift != "overwrite":
+            raise ConfigError(
+                f"[target] on_drift = {target.on_drift!r}: driver 'packager' does not see edits of the target",
+                "Leave it out: what is replayed is overwritten.",
+            )
+        return target
+
+    def need_database(self, what: str) -> Target:
+        """The target's section with the dsn of a database that `what` reads. Raises ConfigError without one."""
+        target = self.need_target()
+        if not target.dsn:
+            raise ConfigError(
+                f"{what} reads the target's database, and [target] has no dsn",
+                "Driver 'packager' works without one; what it applied is in `aipstream status`, what was lost in "
+                "`aipstream losses`. To compare all the same, write the dsn of an account that may read.",
+            )
         return target
 
 

@@ -28,6 +28,11 @@ NAMES = (
     "prune.thinned",           # some events thinned, others not
     "prune.aside",             # some contents put aside, others not
     "prune.deleted",           # some contents deleted, others not
+    "import.blobs",            # contents of packages durable, events not
+    "import.appended",         # events of packages durable
+    "import.files",            # files of packages placed, rows not
+    "import.written",          # rows of packages written, transaction open
+    "index.told",              # the index was told, the rows still due
 )
 
 _wanted, _, _count = os.environ.get("AIPSTREAM_FAILPOINT", "").partition(":")

@@ -16,10 +16,10 @@ from events.errors import Locked, StorageUnusable
 
 
 @contextmanager
-def hold(path: Path, what: str = "captures into") -> Iterator[None]:
-    """Hold the lock in that file; `what` says what its holder does with the log.
+def hold(path: Path, does: str = "captures into this log") -> Iterator[int]:
+    """Hold the lock in that file; gives its descriptor, for a child that may outlive this process.
 
-    Raises Locked, which names the process that has it, and StorageUnusable.
+    Raises Locked, which names the process that has it and what it `does`, and StorageUnusable.
     """
     try:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -30,11 +30,11 @@ def hold(path: Path, what: str = "captures into") -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise Locked(f"another aipstream {what} this log{_holder(descriptor)}") from error
+            raise Locked(f"another aipstream {does}{_holder(descriptor)}") from error
         with suppress(OSError):  # who holds it is only told, a full disk is no reason not to
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

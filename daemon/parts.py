@@ -21,13 +21,19 @@ from daemon.dspace.apart import same_database
 from daemon.dspace.connect import End, connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.hold import hold
+from daemon.index.cli import CommandIndexer
+from daemon.index.due import NativeDue
+from daemon.index.port import Due, Indexer
+from daemon.index.rest import RestIndexer
+from daemon.index.session import Session
 from daemon.source.assetstore import Assetstore
 from daemon.source.bootstrap import Bootstrap, Plan
 from daemon.source.emitter import Emitter
 from daemon.source.identity import accept, identify, observed
 from daemon.source.state import State
 from daemon.target.batch import OnDrift
-from daemon.target.packager.target import PackagerReading, PackagerTarget
+from daemon.target.packager.reading import PackagerReading
+from daemon.target.packager.target import PackagerTarget
 from daemon.target.port import Reading, Target
 from daemon.target.reading import NativeReading
 from daemon.target.replay import NativeTarget
@@ -170,6 +176,8 @@ def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[Ta
     """
     target = config.need_target()
     if target.driver == "packager":
+        if on_drift is not None and on_drift != "overwrite":
+            raise ConfigError(f"--on-drift {on_drift}: driver 'packager' does not see what was edited on the target")
         with closing(log_of(config)) as log, closing(packager(config, log)) as stock:
             yield stock
         return
@@ -187,6 +195,7 @@ def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[Ta
                 passwords=config.people.passwords,
                 drafts=drafts,
                 on_drift=on_drift or target.on_drift,
+                indexed=keeps_due(config),
             )
         ) as native,
     ):
@@ -227,3 +236,41 @@ def reading(config: Config) -> Iterator[Reading]:
         return
     with meaning("target", target.dsn), closing(NativeReading(target.dsn)) as native:
         yield native
+
+
+def keeps_due(config: Config) -> bool:
+    """Whether what changes on the target is noted, for its search index to be told of it."""
+    return config.index.mode != "none" and config.target is not None and config.target.driver == "native"
+
+
+def due_of(config: Config, *, alone: bool = True) -> Due | None:
+    """What the target's index has still to be told of; None where that is not kept. `alone`: to tell it, not to look.
+
+    Raises ConfigError, TargetUnreachable, Locked.
+    """
+    target = config.need_target()
+    return NativeDue(target.dsn, alone=alone) if target.driver == "native" else None
+
+
+def indexer_of(config: Config) -> Indexer:
+    """Who tells the target's index what changed. Raises ConfigError where [index] has not what its mode needs."""
+    index, dspace = config.index, shlex.split(config.target.dspace) if config.target else []
+    if index.mode == "cli":
+        if not dspace:
+            raise ConfigError(
+                '[target] dspace is missing, which [index] mode = "cli" needs',
+                "Set it to the target's [dspace]/bin/dspace on this machine.",
+            )
+        return CommandIndexer(dspace)
+    if index.mode == "rest":
+        lacking = [key for key in ("url", "user", "password") if not getattr(index, key)]
+        if lacking:
+            raise ConfigError(
+                f'[index] {", ".join(lacking)} missing, which [index] mode = "rest" needs',
+                "url is the target's server, user and password those of an administrator there (the password better "
+                "in AIPSTREAM_INDEX_PASSWORD).",
+            )
+        return RestIndexer(Session(index.url, index.user, index.password))
+    raise ConfigError(
+        '[index] mode is "none": nothing is known of a search index', 'Set [index] mode to "cli" or "rest".'
+    )

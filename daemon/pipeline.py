@@ -5,6 +5,7 @@ Invariants:
 * A signal ends it after the batches that are under way: what is captured is confirmed, what is applied is committed.
 * An error that waiting cannot mend ends the whole program with that error's exit code; nothing goes on half.
 * The two loops know nothing of each other but a bell. The log between them is the only way for events.
+* A third one tells the target's search index what changed, if one is configured; its failures end nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ from typing import Final, Protocol
 
 import structlog
 
+from daemon.bell import Bell
 from daemon.capture_loop import CaptureLoop
 from daemon.config import Config
+from daemon.indexing import TOUCHED, IndexLoop
+from daemon.parts import keeps_due
 from daemon.replay_loop import NEWS, ReplayLoop
 from daemon.schedule import scheduled
 from events.errors import (
@@ -45,6 +49,7 @@ class Loop(Protocol):
 
     name: str
     was_up: bool
+    bell: Bell
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Until `stopped` says so."""
@@ -96,9 +101,10 @@ def run(config: Config, stop: Stop | None = None) -> None:
     if config.source is None and config.target is None:
         raise ConfigError("the configuration has neither [source] nor [target]", "Add at least one of them.")
     stop = stop or Stop()
-    replay = ReplayLoop(config) if config.target is not None else None
+    index = IndexLoop(config) if keeps_due(config) else None
+    replay = ReplayLoop(config, lambda: index.bell.ring(TOUCHED) if index else None) if config.target else None
     capture = CaptureLoop(config, lambda: replay.bell.ring(NEWS) if replay else None) if config.source else None
-    loops: list[Loop] = [loop for loop in (capture, replay) if loop is not None]
+    loops: list[Loop] = [loop for loop in (capture, replay, index) if loop is not None]
     clock = scheduled(config, capture, replay, stop)
     threads = [
         threading.Thread(target=supervise, args=(loop, config, stop), name=loop.name, daemon=True) for loop in loops
@@ -111,9 +117,8 @@ def run(config: Config, stop: Stop | None = None) -> None:
         stop.wait()
         logger.info("stopping")
         clock.shutdown(wait=False)
-        for loop in (capture, replay):
-            if loop is not None:
-                loop.bell.ring("stop")
+        for loop in loops:
+            loop.bell.ring("stop")
         for thread in threads:
             thread.join()
     logger.info("stopped")

@@ -30,18 +30,29 @@ def position_of(log: Log, text: str) -> Position:
         return int(text)
     if _LSN.fullmatch(text):
         return log.position(lsn=lsn_number(text))
-    if ago := _AGO.fullmatch(text.strip()):
-        moment = datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS[next(filter(None, ago.groups()[1:]))])
-        return log.position(time=moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return log.position(time=instant(text))
+    except ConfigError as error:
         raise ConfigError(
             f"{text!r} is no position",
             'Write the number of an event, an LSN (16/B374D848), a time (2026-01-31T14:05) or "2h ago".',
         ) from error
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return log.position(time=moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+
+
+def instant(text: str) -> str:
+    """The instant meant by a time (UTC unless it has an offset) or a time ago, written as in events.
+
+    Raises ConfigError.
+    """
+    if ago := _AGO.fullmatch(text.strip()):
+        moment = datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS[next(filter(None, ago.groups()[1:]))])
+    else:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ConfigError(f"{text!r} is no time", 'Write 2026-01-31T14:05, or "2h ago".') from error
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def uuid_of(log: Log, thing: str) -> Uuid:

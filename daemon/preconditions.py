@@ -6,11 +6,13 @@ Invariant: nothing is changed, and one thing that is missing hides no other: eve
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import psycopg2
 
@@ -20,16 +22,21 @@ from daemon.dspace.apart import same_database
 from daemon.dspace.connect import Connection, connect
 from daemon.dspace.tables import VERSIONS, content_tables
 from daemon.dspace.version import Repository
-from daemon.parts import ONE_DATABASE, blobs_of, log_of, state_path, stores_of
+from daemon.parts import ONE_DATABASE, blobs_of, indexer_of, log_of, packager_folder, state_path, stores_of
 from daemon.source import checks
 from daemon.target import ledger
+from daemon.target.packager import readiness
 from events.errors import AipstreamError
 
 Where = Literal["log", "source", "target", "both"]
 
 _FAMILIES: Final = ("7.6", "8", "9", "10")
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _OLDEST: Final = 110_000
 """The first PostgreSQL that has hashtextextended."""
+
+_EARLY: Final = 1000
+"""Events of the log's beginning among which a handle is looked for."""
 
 _RIGHTS: Final = """
     SELECT t.name, has_table_privilege(c.oid, 'SELECT'),
@@ -75,11 +82,15 @@ def preconditions(config: Config) -> list[Precondition]:
     if config.source is not None:
         source = _look("source", config.source.dsn, found)
         found += _guarded("source", lambda: _source(config.need_source(), reached=source is not None))
-    if config.target is not None:
+    if config.target is not None and config.target.driver == "packager":
+        found += _guarded("target", lambda: _packager(config))
+    elif config.target is not None:
         target = _look("target", config.target.dsn, found)
         found += _guarded("target", lambda: _target(config.need_target(), reached=target is not None))
     if isinstance(source, Repository) and isinstance(target, Repository):
         found += _guarded("both", lambda: _pair(config, source, target))
+    if config.index.mode != "none":
+        found += _guarded("target", lambda: _index(config))
     return found
 
 
@@ -232,6 +243,32 @@ def _target(target: Target, *, reached: bool) -> Iterator[Precondition]:
         f"assetstore {folder} {'can' if good else 'cannot'} be written" + (f", {_free(folder)}" if good else ""),
         f"mkdir -p {folder}; let the account that runs aipstream write there, and DSpace read.",
     )
+
+
+def _packager(config: Config) -> Iterator[Precondition]:
+    """What the driver `packager` needs. The prefix is that of the handles in the log, as far as it has any."""
+    target, prefix = config.need_target(), None
+    with suppress(AipstreamError), closing(log_of(config)) as log:
+        handles = (entry.event.handle for entry in log.read(0, limit=_EARLY))
+        prefix = next((handle.partition("/")[0] for handle in handles if handle and "/" in handle), None)
+    words = shlex.split(target.dspace)
+    for finding in readiness.findings(words, target.eperson, packager_folder(config), prefix):
+        yield Precondition("target", finding.ok, finding.what, finding.mend, finding.needed)
+
+
+def _index(config: Config) -> Iterator[Precondition]:
+    """Whether the search index could be told: the command starts, or the server lets the account in."""
+    with closing(indexer_of(config)) as indexer:
+        yield Precondition("target", True, f"search index: {indexer.look()}")
+    address = urlsplit(config.index.url)
+    if config.index.mode == "rest" and address.scheme == "http" and address.hostname not in _LOOPBACK:
+        yield Precondition(
+            "target",
+            False,
+            f"[index] url {config.index.url}: the password travels unencrypted",
+            "Use the server's https:// address.",
+            needed=False,
+        )
 
 
 def _pair(config: Config, source: Repository, target: Repository) -> Iterator[Precondition]:

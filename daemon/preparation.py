@@ -14,9 +14,10 @@ import psycopg2.errors
 from daemon.config import Config, Source, Target
 from daemon.dspace import version
 from daemon.dspace.connect import connect
-from daemon.parts import blobs_of, log_of, meaning, state_of, state_path, two_databases
+from daemon.parts import blobs_of, log_of, meaning, packager_folder, state_of, state_path, two_databases
 from daemon.source import publication
 from daemon.target import ledger
+from daemon.target.packager import readiness
 from events.errors import ConfigError, PreconditionError
 
 THERE, MADE, WOULD = "was there", "made", "would be made"
@@ -36,9 +37,18 @@ def prepare(config: Config, *, dry_run: bool = False) -> list[Step]:
     steps = _storage(config, dry_run=dry_run)
     if config.source is not None:
         steps.append(_source(config.source, dry_run=dry_run))
-    if config.target is not None:
+    if config.target is not None and config.target.driver == "packager":
+        steps.append(_packager(config, dry_run=dry_run))
+    elif config.target is not None:
         steps.append(_target(config.target, dry_run=dry_run))
     return steps
+
+
+def _packager(config: Config, *, dry_run: bool) -> Step:
+    config.need_target()
+    folder = packager_folder(config)
+    there = readiness.prepare(folder, dry_run=dry_run)
+    return Step(f"target: work folder {folder}", THERE if there else WOULD if dry_run else MADE)
 
 
 def _storage(config: Config, *, dry_run: bool) -> list[Step]:

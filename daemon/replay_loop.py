@@ -16,7 +16,7 @@ from daemon.bell import Bell
 from daemon.config import Config
 from daemon.parts import replaying
 from daemon.target.applied import Applied
-from daemon.target.port import Target
+from daemon.target.port import Bulk, Target
 from events.event import Position
 
 logger = structlog.get_logger(__name__)
@@ -26,6 +26,10 @@ LOOK: Final = 1.0
 
 SETTLE: Final = 5.0
 """Seconds at least between two looks at the sequences because something was written."""
+
+QUIET, MOST_QUIET = 3.0, 60.0
+"""Seconds without news after which a target is replayed into that wants large batches, and seconds that it waits for
+them at most."""
 
 NEWS, SEQUENCES, RETRY = "news", "sequences", "retry"
 """What may be due: the log has grown, the sequences, everything that is parked."""
@@ -49,9 +53,11 @@ class ReplayLoop:
 
     name = "replay"
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, touched: Callable[[], None] = lambda: None) -> None:
+        """`touched` is called after the target was written to."""
         self.config = config
         self.bell = Bell()
+        self._touched = touched
         self.was_up = False
         self._moved = False
         self._looked = 0.0
@@ -77,7 +83,19 @@ class ReplayLoop:
             if self._moved:
                 self._sequences(target)
 
+    def _gather(self, target: Target, stopped: Stopped) -> None:
+        """Wait until the log is quiet, if the target wants large batches."""
+        began = since = time.monotonic()
+        end = target.log.end()
+        while isinstance(target, Bulk) and not stopped():
+            if target.log.end() != end:
+                end, since = target.log.end(), time.monotonic()
+            if time.monotonic() - since >= QUIET or time.monotonic() - began >= MOST_QUIET:
+                return
+            time.sleep(LOOK / 4)
+
     def _replay(self, target: Target, stopped: Stopped) -> Position:
+        self._gather(target, stopped)
         began, batch = time.monotonic(), self.config.need_target().batch
         applied = replayer.replay(target, target.log, batch=batch, stopped=stopped)
         self._told("replayed", applied, seconds=round(time.monotonic() - began, 3))
@@ -88,7 +106,9 @@ class ReplayLoop:
             self._told("replay.retried", target.retry())
 
     def _told(self, event: str, applied: Applied, **more: object) -> None:
-        self._moved |= bool(applied.written or applied.deleted)
+        if applied.written or applied.deleted:
+            self._moved = True
+            self._touched()
         logger.info(event, **told(applied), **more)
         for drifted in applied.drifted:
             logger.warning(

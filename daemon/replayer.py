@@ -6,19 +6,23 @@ anywhere, by any signal, and simply be started again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from daemon.dspace import sequences
 from daemon.target.applied import Applied
 from daemon.target.batch import Ahead, decode_ahead
-from daemon.target.port import Target
+from daemon.target.port import Bulk, Target
 from events.event import Position
 from events.log import Entry, Log
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 """Payload bytes of one batch at most, so that memory does not grow with the size of objects."""
+
+MOST_IN_BULK: Final = 5000
+"""Events of one batch of a target that wants large ones: of an object that changed often only the last one costs."""
 
 Progress = Callable[[Position, Applied], None]
 
@@ -57,23 +61,34 @@ def replay(
     begin = target.position() if after is None else after
     end = log.end() if until is None else until
     total = target.resume()
-    runs = batches(log.read(begin, until=end), batch)
+    bulk = target if isinstance(target, Bulk) else None
+    if bulk:
+        bulk.stopped = stopped
+    runs = batches(log.read(begin, until=end), MOST_IN_BULK if bulk else batch)
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
         run = next(runs, None)
         ahead: Ahead | None = None
         while run and not stopped():
             following = next(runs, None)
+            if bulk and progress:
+                bulk.progress = partial(_within, run, progress, total)
             coming = pool.submit(decode_ahead, following) if following and ahead is not None else None
             done = target.apply(run, ahead)
             total.add(done)
             if progress:
                 progress(run[-1].position, total)
             # Where nearly all is old (a replay from an earlier position), decoding ahead would be for nothing.
-            ahead = coming.result() if coming else {} if done.old * 2 < len(run) else None
+            ahead = coming.result() if coming else {} if done.old * 2 < len(run) and not bulk else None
             run = following
     if total.parked:
         total.add(target.retry_conflicts())
     return total
+
+
+def _within(run: Sequence[Entry], progress: Progress, total: Applied, done: int, of: int) -> None:
+    """Tell how far a large batch has come, as a position between its ends."""
+    share = min(1.0, done / of) if of else 0.0
+    progress(run[0].position - 1 + round((run[-1].position - run[0].position) * share), total)
 
 
 def finish(target: Target) -> list[sequences.SequenceChange]:

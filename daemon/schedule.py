@@ -70,7 +70,7 @@ def scheduled(
         other = replay.bell
         every(config.run.sequences_seconds, lambda: other.ring(replay_loop.SEQUENCES))
         every(RETRY_SECONDS, lambda: other.ring(replay_loop.RETRY))
-    if config.source is not None and config.target is not None and replay is not None:
+    if config.source is not None and config.target is not None and config.target.driver == "native":
         every(config.run.verify_seconds, lambda: _spot_check(config, stopped))
     every(3600 * config.retention.every_hours, lambda: _prune(config, stopped))
     every(ASKED_SECONDS, lambda: _asked(config, capture, replay))

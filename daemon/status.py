@@ -16,6 +16,7 @@ from typing import Any
 from daemon.capture_loop import CAPTURED
 from daemon.config import Config
 from daemon.hold import holder
+from daemon.indexing import standing_of
 from daemon.parts import lock_path, log_of, reading, state_of, state_path
 from daemon.schedule import VERIFIED
 from daemon.source.bootstrap import DONE
@@ -29,7 +30,7 @@ Status = dict[str, Any]
 
 
 def status(config: Config) -> Status:
-    """The parts `log`, `capture` and `replay` (None where the configuration has none), `lag` and `verified`.
+    """The parts `log`, `capture`, `replay` and `index` (None where the configuration has none), `lag` and `verified`.
 
     A part that could not be read is `{"error": …}`. Lag: `events` and `seconds` between log and target, `bytes` of WAL
     between source and log (None where it is not known). Raises ConfigError if there is no log.
@@ -45,6 +46,7 @@ def status(config: Config) -> Status:
             told["log"] |= {"lsn": lsn_text(last.event.lsn), "commit_time": last.event.commit_time}
         told["lag"] = _lag(log, told)
     verified = _meta(config, VERIFIED)
+    told["index"] = _index(config)
     told["verified"] = json.loads(verified) if verified else None
     return told
 
@@ -96,6 +98,13 @@ def _slot(dsn: str, name: str) -> Status:
 def _replay(config: Config, log: Log) -> Status:
     with reading(config) as books:
         return {"driver": config.need_target().driver, **books.summary(log.identity)}
+
+
+def _index(config: Config) -> Status | None:
+    try:
+        return standing_of(config)
+    except AipstreamError as error:
+        return {"error": str(error), "hint": error.hint, "due": None}
 
 
 def _lag(log: Log, told: Status) -> Status:

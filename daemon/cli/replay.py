@@ -47,7 +47,7 @@ def replay(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Apply the log to the target, then move its sequences forward.
+    """Apply the log to the target, then move its sequences forward and tell its search index.
 
     POSITION is the number of an event, an LSN of the source (16/B374D848), or a time in UTC (2026-01-31T14:05:00),
     which stand for the last event at or before them. Exit code 3 says that events are parked.
@@ -56,6 +56,8 @@ def replay(
     config = session.config
     session.messages()
     from daemon.catch_up import replay_current
+    from daemon.cli.index import outcome
+    from daemon.indexing import index_current
     from daemon.parts import log_of
     from daemon.pipeline import Stop
     from daemon.positions import own_position, position_of, uuid_of
@@ -79,7 +81,11 @@ def replay(
         return
     log.close()
     stop = Stop()
-    with stop.on_signals(), Progress("replaying", "events") as progress:
+    with (
+        stop.on_signals(),
+        Progress("replaying", "events") as progress,
+        Progress("indexing", "runs") as telling,
+    ):
         applied, moved, position, parked = replay_current(
             config,
             after=after,
@@ -89,6 +95,7 @@ def replay(
             stopped=stop,
             told=lambda done, total: progress.to(done, total),
         )
+        indexed, more = outcome(index_current(config, stopped=stop, progress=telling.to))
     show(
         session,
         {
@@ -96,6 +103,7 @@ def replay(
             "sequences": {each.sequence: each.next_after for each in moved},
             "position": position,
             "parked": parked,
+            "indexed": indexed,
             "drifted": [each._asdict() for each in applied.drifted],
             "differing": applied.differing,
             "losses": [{"uuid": uuid, "what": what} for uuid, what in applied.losses],
@@ -107,6 +115,7 @@ def replay(
         *(f"written, but reads back otherwise: {uuid}" for uuid in applied.differing),
         *(f"sequence {each.sequence}: next is {each.next_after}" for each in moved),
         f"the target is at position {position:,}",
+        *more,
     )
     if parked:
         raise ObjectsParked(f"parked: {counted(parked, 'event')} could not be applied")

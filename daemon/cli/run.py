@@ -12,7 +12,7 @@ from daemon.cli.session import Session, pass_session
 @click.option(
     "--until-current",
     is_flag=True,
-    help="Capture all that is committed now, replay it, bring the sequences up to date, and end.",
+    help="Capture all that is committed now, replay it, bring sequences and index up to date, and end.",
 )
 @json_option
 @pass_session
@@ -36,17 +36,24 @@ def run(session: Session, until_current: bool, as_json: bool) -> None:
 
 def _until_current(session: Session) -> None:
     from daemon.catch_up import catch_up
+    from daemon.cli.index import outcome
     from daemon.pipeline import Stop
     from daemon.progress import Progress
     from daemon.replay_loop import told
     from events.errors import ObjectsParked
 
     stop = Stop()
-    with stop.on_signals(), Progress("capturing", "objects") as capture, Progress("replaying", "events") as replay:
+    with (
+        stop.on_signals(),
+        Progress("capturing", "objects") as capture,
+        Progress("replaying", "events") as replay,
+        Progress("indexing", "runs") as index,
+    ):
         caught = catch_up(
             session.config,
             capturing=lambda done, total, kind: capture.to(done, total, kind.value),
             replaying=lambda done, total: replay.to(done, total),
+            indexing=index.to,
             stopped=stop,
         )
     captured = caught.captured._asdict() if caught.captured else None
@@ -66,10 +73,19 @@ def _until_current(session: Session) -> None:
         )
         lines.append(f"sequences: {len(moved):,} moved" if moved else "sequences: all ahead")
         lines.append(f"the target is at position {caught.position:,}")
+    indexed, more = outcome(caught.indexed)
     show(
         session,
-        {"captured": captured, "applied": applied, "sequences": moved, "position": caught.position, "parked": parked},
+        {
+            "captured": captured,
+            "applied": applied,
+            "sequences": moved,
+            "position": caught.position,
+            "parked": parked,
+            "indexed": indexed,
+        },
         *lines,
+        *more,
     )
     if any(parked.values()):
         raise ObjectsParked(f"parked: {parked['capture']:,} on the source's side, {parked['replay']:,} on the target's")

@@ -15,11 +15,15 @@ from daemon.cli.session import Session, pass_session
 def sequences(session: Session, dry_run: bool, as_json: bool) -> None:
     """Move the target's sequences forward, never back, so that DSpace draws no number that is taken.
 
-    `run` and `replay` do this themselves.
+    `run` and `replay` do this themselves. With driver "packager" it is DSpace's own `database update-sequences`,
+    which does not tell what moved.
     """
     session.json = as_json
     target = session.config.need_target()
     session.messages()
+    if target.driver == "packager":
+        _stock(session, dry_run)
+        return
     from contextlib import closing
 
     from daemon.dspace import version
@@ -45,3 +49,13 @@ def sequences(session: Session, dry_run: bool, as_json: bool) -> None:
             or ["every sequence is ahead of its column"]
         ),
     )
+
+
+def _stock(session: Session, dry_run: bool) -> None:
+    from daemon.parts import replaying
+
+    if not dry_run:
+        with replaying(session.config) as target:
+            target.finish()
+    said = "dspace database update-sequences " + ("would be run" if dry_run else "was run, if anything was loaded")
+    show(session, {"dry_run": dry_run, "sequences": []}, said)

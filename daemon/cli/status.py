@@ -14,7 +14,7 @@ from daemon.cli.session import Session, pass_session
 @json_option
 @pass_session
 def status(session: Session, as_json: bool) -> None:
-    """Tell positions, lag, what is parked, the slot, and the last verification."""
+    """Tell positions, lag, what is parked, the slot, what the index waits for, and the last verification."""
     session.json = as_json
     session.messages()
     from daemon.status import status as read
@@ -37,6 +37,8 @@ def _lines(told: dict[str, Any]) -> list[str]:
             f"lag      {lag['events']:,} events, {lag['seconds']:,.1f} s"
             + (f", {sized(lag['bytes'])} of WAL" if lag["bytes"] is not None else "")
         )
+    if told["index"] is not None:
+        lines.append("index    " + _index(told["index"]))
     lines.append("verified " + _verified(told["verified"]))
     return lines
 
@@ -68,6 +70,14 @@ def _replay(part: dict[str, Any]) -> str:
         f"{running}, at position {part['position']:,}, last applied {part['applied_at'] or 'never'}, "
         f"{part['parked']:,} parked"
     )
+
+
+def _index(part: dict[str, Any]) -> str:
+    if part["due"] is None:
+        return f"not known: {part['error']}"
+    due = f"{part['due']:,} due" + (f" since {part['oldest']}" if part["oldest"] else "")
+    failed = f", FAILED {part['failures']} times, last {part['failed_at']}: {part['error']}" if part["error"] else ""
+    return f"{part['mode']}, {due}, last told {part['told_at'] or 'never'}{failed}"
 
 
 def _verified(last: dict[str, Any] | None) -> str:

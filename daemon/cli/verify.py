@@ -46,7 +46,7 @@ def verify(session: Session, details: bool, patience: float, limit: int, as_json
     from daemon.schedule import remember_verified
     from events.errors import VerificationDiffers
 
-    source, target = config.need_source(), config.need_target()
+    source, target = config.need_source(), config.need_database("verify")
     people, drafts = config.people.passwords, source.drafts
     with Progress("comparing", "objects") as progress:
         report = proof.verify(

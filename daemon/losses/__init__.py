@@ -12,7 +12,7 @@ from events.aip.model import Kind, Uuid
 
 
 class Loss(NamedTuple):
-    """What of one object does not arrive. `code` is one of `daemon.losses.codes.CODES`; `rows` how many rows are concerned."""
+    """What of one object does not arrive: `rows` of them, of the kind `code` (`daemon.losses.codes.CODES`)."""
 
     uuid: Uuid
     kind: Kind

@@ -38,5 +38,5 @@ def prune_configured(
     """One run. Raises ConfigError, Locked, and what log and blob store raise."""
     policy, quarantine = policy_of(config)
     lock = state_path(config).with_name(f"{state_path(config).name}.prune.lock")
-    with hold(lock, "prunes"), closing(log_of(config)) as log:
+    with hold(lock, "prunes this log"), closing(log_of(config)) as log:
         return prune(log, blobs_of(config), policy, quarantine, dry_run=dry_run, progress=progress, stopped=stopped)

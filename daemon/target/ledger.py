@@ -9,9 +9,9 @@ of the repository, nor behind it.
     parked    events that could not be applied, with the reason; released when their parent comes, or by hand
     waiting   references that were left out of an object because their far end is not on the target yet
     loss      what of an object could not be carried, by its code (`daemon.losses`)
-    reindex   objects of which the search index has still to be told
+    reindex   objects of which the search index has still to be told (`daemon.target.reindex`)
 
-UUIDs are the source's, except `alias.target`.
+UUIDs are the source's, except `alias.target` and `reindex.uuid`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ CREATE TABLE IF NOT EXISTS aipstream.loss (
     uuid uuid NOT NULL, code text NOT NULL, kind text NOT NULL, handle text, rows int NOT NULL, detail text NOT NULL,
     position bigint NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (uuid, code));
 CREATE TABLE IF NOT EXISTS aipstream.reindex (
-    uuid uuid PRIMARY KEY, kind text NOT NULL, handle text, deleted boolean NOT NULL,
-    touched timestamptz NOT NULL DEFAULT clock_timestamp());
+    uuid uuid PRIMARY KEY, kind text NOT NULL, handle text, deleted boolean NOT NULL, below boolean NOT NULL,
+    since timestamptz NOT NULL DEFAULT clock_timestamp(), touched timestamptz NOT NULL DEFAULT clock_timestamp());
 """
 """What format 2 added to format 1."""
 

@@ -6,8 +6,8 @@ or later than they do, never earlier. So an event may be applied twice, which is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from daemon.dspace.sequences import SequenceChange
 from daemon.target.applied import Applied
@@ -69,6 +69,16 @@ class Target(Protocol):
     def close(self) -> None:
         """Give locks and connections back."""
         ...
+
+
+@runtime_checkable
+class Bulk(Protocol):
+    """What a target has besides, if a batch costs it seconds: it wants few and large ones, and asks within a batch
+    whether it should `stopped()`, telling its `progress(done, of)` in objects.
+    """
+
+    stopped: Callable[[], bool]
+    progress: Callable[[int, int], None]
 
 
 class Reading(Protocol):

@@ -10,7 +10,7 @@ Invariants (and why killing it anywhere is harmless):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg2
@@ -21,12 +21,14 @@ from daemon.dspace import sequences, version
 from daemon.dspace.connect import Connection, connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.failpoint import failpoint
-from daemon.target import ledger, neighbours
+from daemon.target import ledger, neighbours, reindex
 from daemon.target.applied import Applied, EditedOnTarget, ParentMissing
 from daemon.target.batch import Ahead, Decided, Drifted, OnDrift, Put, decide, newest, parked
 from daemon.target.drift import digests, edited
-from daemon.target.files import Assetstore, Wanted, contents
+from daemon.target.files import Assetstore
 from daemon.target.native import match, missing_parents, write
+from daemon.target.placing import place
+from daemon.target.retries import with_retries
 from events.aip.model import Kind, Uuid
 from events.blobs import Blobs
 from events.errors import (
@@ -43,13 +45,6 @@ from events.log import Entry, Log
 
 logger = structlog.get_logger(__name__)
 
-_RETRIED = (
-    psycopg2.errors.DeadlockDetected,
-    psycopg2.errors.SerializationFailure,
-    psycopg2.errors.LockNotAvailable,
-    psycopg2.errors.QueryCanceled,
-)
-_ATTEMPTS = 5
 _AT_ONCE = 500
 """Events that are taken from the log at once to be applied again: memory does not grow with what is parked."""
 
@@ -70,12 +65,15 @@ class NativeTarget:
         passwords: bool = False,
         drafts: bool = False,
         on_drift: OnDrift = "overwrite",
+        indexed: bool = False,
     ) -> None:
+        """`indexed`: a search index has to be told what changes, so that is noted (`daemon.target.reindex`)."""
         self.dsn = dsn
         self.assetstore = Assetstore(assetstore)
         self.blobs = blobs
         self.log = log
         self.on_drift = on_drift
+        self.indexed = indexed
         self._settings = (passwords, drafts)
         self._connection: Connection | None = None
         self._options: Options | None = None
@@ -219,7 +217,7 @@ class NativeTarget:
 
     def _apply(self, entries: Sequence[Entry], *, move_to: Entry | None = None, again: bool = False) -> Applied:
         try:
-            done, arrived = self._with_retries(lambda: self._transaction(entries, move_to, again))
+            done, arrived = with_retries(self.connection, lambda: self._transaction(entries, move_to, again))
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.close()
             raise unreachable("target", self.dsn, error) from error
@@ -239,17 +237,6 @@ class NativeTarget:
             if released:
                 done.add(self._again(released))
         return done
-
-    def _with_retries(self, work: Callable[[], tuple[Applied, list[Uuid]]]) -> tuple[Applied, list[Uuid]]:
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                return work()
-            except _RETRIED as error:
-                self.connection.rollback()
-                logger.warning("replay.retry", attempt=attempt, error=str(error).strip())
-                if attempt == _ATTEMPTS:
-                    raise
-        raise AssertionError
 
     def _halves(
         self, entries: Sequence[Entry], move_to: Entry | None, again: bool, error: Exception
@@ -283,9 +270,10 @@ class NativeTarget:
         done = Applied(old=decided.old)
         match(connection, [put.aip for put in decided.puts])
         aside = list(decided.broken)
-        puts = self._different(decided, standings, done, aside)
+        puts, before = self._different(decided, standings, done, aside)
         puts = self._with_parents(puts, aside)
-        internal_ids, failed = self._place(puts, done)
+        internal_ids, failed = place(connection, self.assetstore, self.blobs, [put.aip for put in puts])
+        done.files = len(internal_ids)
         aside += [
             parked(Entry(put.position, put.event), failed[put.event.uuid]) for put in puts if put.event.uuid in failed
         ]
@@ -293,8 +281,10 @@ class NativeTarget:
         failpoint("replay.files")
         deletes = [(entry.event.kind, entry.event.uuid) for entry in decided.deletes]
         missing: dict[Uuid, set[Uuid]] = {}
+        shapes: reindex.Shapes | None = None
         if puts or deletes:
             aips = [put.aip for put in puts]
+            shapes = reindex.before(connection, aips, deletes) if self.indexed else None
             near = neighbours.untouched(connection, aips, [uuid for _, uuid in deletes], self.options)
             written = write(connection, aips, deletes, self.options, internal_ids)
             if near and any(written.touched.get(table) for table in neighbours.SHARED):
@@ -302,7 +292,10 @@ class NativeTarget:
             missing = written.missing
             done.losses += written.losses
         failpoint("replay.written")
-        self._record(puts, decided, missing, done)
+        here = self._record(puts, decided, missing, done)
+        if shapes is not None:
+            changed = [put for put in puts if before.get(put.event.uuid) != here.get(put.event.uuid)]
+            reindex.note(connection, shapes, changed, [entry.event for entry in decided.deletes])
         ledger.park(connection, aside)
         self._move(move_to)
         failpoint("replay.recorded")
@@ -312,8 +305,10 @@ class NativeTarget:
 
     def _different(
         self, decided: Decided, standings: dict[Uuid, ledger.Standing], done: Applied, aside: list[ledger.Parked]
-    ) -> list[Put]:
-        """The puts that have something to do; the others are noted in the ledger. Finds edits behind our back."""
+    ) -> tuple[list[Put], dict[Uuid, str]]:
+        """The puts that have something to do, and the digests before; the others are noted in the ledger. Finds edits
+        behind our back.
+        """
         events = [put.event for put in decided.puts] + [entry.event for entry in decided.deletes]
         here = digests(self.connection, events, self.options)
         puts: list[Put] = []
@@ -336,7 +331,7 @@ class NativeTarget:
         if same:
             ledger.settle(self.connection, [(put.event.uuid, put.position) for put in same])
             ledger.set_waiting(self.connection, [put.event.uuid for put in same], {})
-        return puts
+        return puts, here
 
     def _held_up(
         self, entry: Entry, standing: ledger.Standing | None, now: str | None, done: Applied, aside: list[ledger.Parked]
@@ -358,33 +353,12 @@ class NativeTarget:
             puts = [put for put in puts if put.event.uuid not in missing]
         return puts
 
-    def _place(self, puts: Sequence[Put], done: Applied) -> tuple[dict[Uuid, str], dict[Uuid, Exception]]:
-        """Files of new or changed bitstreams; returns their internal ids, and the objects whose files failed."""
-        owners: dict[Uuid, Uuid] = {}
-        wanted: list[Wanted] = []
-        present = self._present([row.uuid for put in puts for row in put.aip.bitstreams])
-        for put in puts:
-            for want in contents(put.aip):
-                owners[want.bitstream] = put.event.uuid
-                checksum, size, internal_id = present.get(want.bitstream, (None, -1, None))
-                if (checksum, size) != (want.md5, want.size) or not self.assetstore.holds(internal_id, size):
-                    wanted.append(want)
-        placed, failed = self.assetstore.place(wanted, self.blobs)
-        done.files = len(placed)
-        return placed, {owners[bitstream]: error for bitstream, error in failed.items()}
-
-    def _present(self, uuids: Sequence[Uuid]) -> dict[Uuid, tuple[str | None, int, str | None]]:
-        if not uuids:
-            return {}
-        with self.connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT uuid::text, checksum, size_bytes, internal_id FROM bitstream WHERE uuid = ANY (%s::uuid[])",
-                [list(uuids)],
-            )
-            return {uuid: (checksum, size, internal_id) for uuid, checksum, size, internal_id in cursor}
-
-    def _record(self, puts: Sequence[Put], decided: Decided, missing: dict[Uuid, set[Uuid]], done: Applied) -> None:
-        """Note what is there now. What was written but does not read back as the event says is told, not hidden."""
+    def _record(
+        self, puts: Sequence[Put], decided: Decided, missing: dict[Uuid, set[Uuid]], done: Applied
+    ) -> dict[Uuid, str]:
+        """Note what is there now, and return its digests. What was written but does not read back as the event says is
+        told, not hidden.
+        """
         here = digests(self.connection, (put.event for put in puts), self.options)
         rows = []
         for put in puts:
@@ -406,6 +380,7 @@ class NativeTarget:
         ledger.set_waiting(self.connection, touched, missing)
         ledger.settle(self.connection, [(row[0], row[3]) for row in rows])
         done.written = len(puts)
+        return here
 
 
 def _orphan(put: Put, needs: set[Uuid]) -> ledger.Parked:

@@ -205,14 +205,17 @@ def read_text(element: etree._Element, name: str) -> str:
     return markup.need(element, name) if encoded is None else markup.from_base64(encoded, element)
 
 
-def whole(aip: model.Aip, stated: Mapping[str, Sequence[model.Row]], out: list[str], namespace: bool = False) -> None:
+def whole(
+    aip: model.Aip, stated: Mapping[str, Sequence[model.Row]] | None, out: list[str], namespace: bool = False
+) -> None:
     """Append an `as:aip` that says what the AIP is about, with all of its rows.
 
-    `stated` has, for fields that the document states elsewhere, the rows that are left of them (maybe none).
+    `stated` has, for fields that the document states elsewhere, the rows that are left of them (maybe none). Without it
+    every row is here, whatever the document states elsewhere too, and the element says so.
     """
     every: dict[str, Sequence[model.Row]] = {}
     for name in ELEMENTS:
-        if name in stated:
+        if stated is not None and name in stated:
             every[name] = stated[name]
             continue
         found = getattr(aip, name)
@@ -220,7 +223,8 @@ def whole(aip: model.Aip, stated: Mapping[str, Sequence[model.Row]], out: list[s
             every[name] = (found,) if name in SINGLE else found
     key = "" if aip.key is None else markup.attribute("key", aip.key)
     declared = f' xmlns:as="{AS}"' if namespace else ""
-    out.append(f'<as:aip{declared} kind="{aip.kind}" uuid="{aip.uuid}"{key}>\n')
+    complete = ' rows="all"' if stated is None else ""
+    out.append(f'<as:aip{declared} kind="{aip.kind}" uuid="{aip.uuid}"{key}{complete}>\n')
     rows(every, aip.uuid, out)
     out.append("</as:aip>\n")
 
@@ -230,6 +234,11 @@ def identity(element: etree._Element) -> tuple[model.Kind, model.Uuid, str | Non
     kind = _kind(markup.need(element, "kind"), element)
     uuid = markup.uuid(markup.need(element, "uuid"), element)
     return kind, uuid, key(element)
+
+
+def complete(element: etree._Element) -> bool:
+    """Whether an `as:aip` has every row of the AIP, so that the document's other sections are for stock DSpace only."""
+    return element.get("rows") == "all"
 
 
 def key(element: etree._Element) -> str | None:

@@ -8,7 +8,6 @@ name, one ID for two files) raises InvalidAip.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from lxml import etree
@@ -22,12 +21,14 @@ from events.errors import InvalidAip
 _STRUCTURE, _DIV, _POINTER, _FILE = (f"{{{METS}}}{name}" for name in ("structMap", "div", "mptr", "file"))
 _HREF: Final = f"{{{XLINK}}}href"
 _KINDS: Final = {f"DSpace {name}": kind for kind, name in TYPES.items()}
-_CHILDREN: Final = {
+_CONTAINED: Final = {
     Kind.SITE: (Kind.COMMUNITY,),
     Kind.COMMUNITY: (Kind.COMMUNITY, Kind.COLLECTION),
     Kind.COLLECTION: (Kind.ITEM,),
     Kind.ITEM: (),
 }
+_CHILDREN: Final = {f"{prefix}{name}": _CONTAINED[kind] for kind, name in TYPES.items() for prefix in ("DSpace ", "")}
+"""By the TYPE of a manifest: what the object can contain."""
 
 
 class Link(NamedTuple):
@@ -67,29 +68,35 @@ def parent(root: etree._Element) -> str | None:
     return None
 
 
-def children(root: etree._Element, kind: Kind) -> Iterator[Link]:
-    """What a container says it contains, in document order."""
-    expected = _CHILDREN.get(kind, ())
-    if not expected:
-        return
-    own = own_handle(root)
-    for div in main(root):
-        child = _KINDS.get(div.get("TYPE") or "") if div.tag == _DIV else None
-        if child not in expected:
-            continue
-        handle, package = None, None
-        for pointer in div:
-            if pointer.tag == _POINTER:
-                place = pointer.get("LOCTYPE")
-                if place == "HANDLE":
-                    handle = handle or _handle(pointer.get(_HREF))
-                elif place == "URL":
-                    package = package or pointer.get(_HREF)
-        if handle is not None and handle == own:
-            raise InvalidAip(f"{markup.place(div)}: the object contains itself")
-        if handle is None and not package:
-            raise InvalidAip(f"{markup.place(div)}: neither a handle nor a package of the {child}")
-        yield Link(child, handle, package or None)
+def child(div: etree._Element) -> Link | None:
+    """What a div says of a child of the object; None for any other div.
+
+    Works while the document is still being parsed, for a div that is complete. Raises InvalidAip if the object contains
+    itself, or nothing says which object it contains.
+    """
+    kind = _KINDS.get(div.get("TYPE") or "")
+    main = div.getparent()
+    structure = main.getparent() if main is not None and main.tag == _DIV else None
+    root = structure.getparent() if structure is not None and structure.tag == _STRUCTURE else None
+    if kind is None or structure is None or root is None or root.getparent() is not None:
+        return None
+    if root.find(_STRUCTURE) is not structure or structure.find(_DIV) is not main:
+        return None
+    if kind not in _CHILDREN.get(root.get("TYPE") or "", ()):
+        return None
+    handle, package = None, None
+    for pointer in div:
+        if pointer.tag == _POINTER:
+            place = pointer.get("LOCTYPE")
+            if place == "HANDLE":
+                handle = handle or _handle(pointer.get(_HREF))
+            elif place == "URL":
+                package = package or pointer.get(_HREF)
+    if handle is not None and handle == own_handle(root):
+        raise InvalidAip(f"{markup.place(div)}: the object contains itself")
+    if handle is None and not package:
+        raise InvalidAip(f"{markup.place(div)}: neither a handle nor a package of the {kind}")
+    return Link(kind, handle, package or None)
 
 
 def entries(root: etree._Element) -> dict[str, str]:

@@ -29,20 +29,28 @@ _DMD, _AMD, _RIGHTS, _SOURCE, _FILES, _GROUP = (
 )  # fmt: skip
 
 
-def read(root: etree._Element) -> Aip:
-    """The AIP of a manifest. Raises InvalidAip for a wrong PROFILE or TYPE, and whatever is missing or malformed."""
+def kind_of(root: etree._Element) -> Kind:
+    """What a manifest is about. Raises InvalidAip for a wrong PROFILE or TYPE."""
     profile = markup.need(root, "PROFILE")
     if profile != PROFILE:
         raise InvalidAip(f"mets: PROFILE {profile[:80]!r} is not that of a DSpace AIP ({PROFILE})")
     kind = _KINDS.get(markup.need(root, "TYPE"))
     if kind is None:
         raise InvalidAip(f"mets: TYPE {root.get('TYPE')!r} is none of {', '.join(map(repr, TYPES.values()))}")
+    return kind
+
+
+def is_whole(root: etree._Element) -> bool:
+    """Whether a manifest has our extension."""
+    return any(section.tag == _AMD and section.get("ID") == EXTENSION_ID for section in reversed(root))
+
+
+def read(root: etree._Element) -> Aip:
+    """The AIP of a manifest. Raises InvalidAip for a wrong PROFILE or TYPE, and whatever is missing or malformed."""
+    kind = kind_of(root)
     identity = markup.need(root, "ID")
-    sections = list(root)
-    for section in reversed(sections):
-        if section.tag == _AMD and section.get("ID") == EXTENSION_ID:
-            uuid = markup.uuid(identity.rpartition("DB-ID-")[2], root)
-            return _read(kind, uuid, sections)
+    if is_whole(root):
+        return _read(kind, markup.uuid(identity.rpartition("DB-ID-")[2], root), list(root))
     return stock.read(root, kind)
 
 
@@ -52,6 +60,9 @@ def _read(kind: Kind, uuid: Uuid, sections: list[etree._Element]) -> Aip:
     }
     formats: dict[Uuid, str] = {}
     key = None
+    for section in reversed(sections):
+        if section.get("ID") == EXTENSION_ID and extension.complete(payload(section[0]) if len(section) else section):
+            return assembled(kind, uuid, _read_extension(section, kind, uuid, into), into)
     for section in sections:
         tag = section.tag
         if tag == _DMD:

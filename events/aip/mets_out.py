@@ -38,12 +38,13 @@ _SPELLED: Final[dict[Kind, Mapping[str, str] | None]] = {
 }
 
 
-def _wrapped(section: str, identity: str, label: str) -> str:
+def wrapped(section: str, identity: str, label: str) -> str:
+    """The start of a metadata section whose content stands inside."""
     return f'<{section} ID="{identity}"><mdWrap MDTYPE="OTHER" OTHERMDTYPE="{label}"><xmlData>'
 
 
-class _Manifest:
-    """One document in the making."""
+class Manifest:
+    """One document in the making: that of the log. `events.aip.stock_out` writes the one of a package."""
 
     def __init__(self, aip: Aip, producer: str) -> None:
         self.aip = aip
@@ -109,7 +110,7 @@ class _Manifest:
         return next((row.name for row in self.aip.names if row.kind is Kind.SITE and row.name), None)
 
     def _descriptive(self, subject: Uuid, kind: str, spelled: Mapping[str, str] | None) -> None:
-        self.out.append(f'{_wrapped("dmdSec", f"dmdSec_{subject}", "DIM")}<dim:dim dspaceType="{kind}">\n')
+        self.out.append(f'{wrapped("dmdSec", f"dmdSec_{subject}", "DIM")}<dim:dim dspaceType="{kind}">\n')
         values = self.remaining.values.pop(subject, [])
         rest = dim.write(values, self.out, spelled)
         self.unstated_values += rest
@@ -120,10 +121,14 @@ class _Manifest:
     def _administrative(self) -> None:
         uuid = self.aip.uuid
         self.out.append(f'<amdSec ID="amd_{uuid}">')
+        self._people()
         if self.aip.kind is not Kind.SITE:
             self._rights(uuid)
         self._source(uuid, self.type, self._object_facts())
         self.out.append("</amdSec>\n")
+
+    def _people(self) -> None:
+        """The DSPACE-ROLES section: a document of the log has none, for a group is an AIP of its own."""
 
     def _object_facts(self) -> list[str]:
         """What AIP-TECHMD says of the object itself."""
@@ -162,12 +167,12 @@ class _Manifest:
 
     def _source(self, subject: Uuid, kind: str, facts: list[str]) -> None:
         self.out.append(
-            f'{_wrapped("sourceMD", f"sourceMD_{subject}", "AIP-TECHMD")}<dim:dim dspaceType="{kind}">'
+            f'{wrapped("sourceMD", f"sourceMD_{subject}", "AIP-TECHMD")}<dim:dim dspaceType="{kind}">'
             f"{''.join(facts)}</dim:dim></xmlData></mdWrap></sourceMD>\n"
         )
 
     def _rights(self, subject: Uuid) -> None:
-        self.out.append(_wrapped("rightsMD", f"rightsMD_{subject}", "METSRIGHTS"))
+        self.out.append(wrapped("rightsMD", f"rightsMD_{subject}", "METSRIGHTS"))
         self.unstated_policies += rights.write(self.policies.pop(subject, ()), self.names, self.out)
         self.out.append("</xmlData></mdWrap></rightsMD>\n")
 
@@ -180,17 +185,19 @@ class _Manifest:
         self._rights(uuid)
         facts: list[str] = []
         self.unstated_values += dim.write(file.values, facts, dim.BITSTREAM_FIELDS)
-        if row.format is not None:
-            facts.append(dim.plain("dc.format.medium", row.format))
+        facts += self._format_facts(row.format)
         self._source(uuid, "BITSTREAM", facts)
         self.out.append("</amdSec>\n")
+
+    def _format_facts(self, name: str | None) -> list[str]:
+        return [] if name is None else [dim.plain("dc.format.medium", name)]
 
     def _extension(self) -> None:
         aip, left = self.aip, self.remaining.rows()
         left["values"] = self.unstated_values + left["values"]
         left["policies"] = self.unstated_policies + [row for rows in self.policies.values() for row in rows]
         self.out.append(f'<amdSec ID="{EXTENSION_ID}">')
-        self.out.append(_wrapped("digiprovMD", "digiprovMD_aipstream", "AIPSTREAM"))
+        self.out.append(wrapped("digiprovMD", "digiprovMD_aipstream", "AIPSTREAM"))
         extension.whole(aip, left, self.out)
         self.out.append("</xmlData></mdWrap></digiprovMD></amdSec>\n")
 
@@ -228,6 +235,7 @@ class _Manifest:
             for bundle in originals
             for file in bundle.files
         ]
+        inner += self._inside()
         self.out.append(
             f'<structMap ID="struct_{uuid}" LABEL="DSpace Object" TYPE="LOGICAL"><div ID="div_{uuid}"'
             f' DMDID="dmdSec_{uuid}" ADMID="amd_{uuid}" TYPE="DSpace Object Contents">'
@@ -240,6 +248,11 @@ class _Manifest:
                 ' LABEL="Parent of this DSpace Object" TYPE="AIP Parent Link"><mptr ID="mptr_parent" LOCTYPE="HANDLE"'
                 f' xlink:type="simple" xlink:href="{markup.quoted(self.names[parent])}"/></div></structMap>\n'
             )
+
+
+    def _inside(self) -> list[str]:
+        """The divs of what a container contains: an object of the log says only what contains it."""
+        return []
 
 
 def _titles(values: list[Value]) -> int:
@@ -272,4 +285,4 @@ def _premis(file: files.File) -> str:
 
 def write(aip: Aip, producer: str) -> str:
     """The manifest of a canonical AIP of a site, community, collection or item."""
-    return _Manifest(aip, producer).written()
+    return Manifest(aip, producer).written()

@@ -66,6 +66,7 @@ class Package:
     anonymous  whether the object's UUID is not in the package, so that `aip.uuid` only stands for its handle
     parent     the handle in the link to the parent, None if there is none
     children   what it says it contains, in its order
+    members    handles of all objects, at any depth and of any kind, that the bag of a site lists
     people     persons and groups of its DSPACE-ROLES sections, with references as in `aip`
     contents   for each bitstream of `aip`, where its content is. A bitstream without one has no file in the package:
                its `size` in `aip` is what the file has in the source
@@ -83,6 +84,7 @@ class Package:
     anonymous: bool = False
     parent: str | None = None
     children: tuple[Child, ...] = ()
+    members: tuple[str, ...] = ()
     people: tuple[Aip, ...] = ()
     contents: Mapping[Uuid, Content] = field(default_factory=dict)
     media: Mapping[Uuid, str] = field(default_factory=dict)

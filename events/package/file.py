@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from events.errors import InvalidPackage
+
+_BLOCK: Final = 128 * 1024
 
 
 class SteadyFile:
@@ -53,6 +57,11 @@ class SteadyFile:
             offset += len(part)
             length -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def blocks(self, offset: int, length: int) -> Iterator[bytes]:
+        """That many bytes from that offset, in blocks."""
+        for place in range(offset, offset + length, _BLOCK):
+            yield self.at(place, min(_BLOCK, offset + length - place))
 
     def unchanged(self) -> None:
         """Raises InvalidPackage if the file was written to since it was opened."""

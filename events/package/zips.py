@@ -93,14 +93,18 @@ class Archive:
         """Give the file back. Streams that are still open fail from then on."""
         self.file.close()
 
-    def read(self, name: str) -> bytes:
-        """A whole document. Raises InvalidPackage if it is not there, longer than the limit, or damaged."""
+    def document(self, name: str, checksums: Sequence[tuple[str, str]] = ()) -> BinaryIO:
+        """A document, for reading. Raises InvalidPackage if it is not there or longer than the limit."""
         entry = self.entries.get(name)
         if entry is None:
             raise InvalidPackage(f"{self.path}: no entry {name!r}")
         if entry.size > self.limits.manifest:
             raise InvalidPackage(f"{self.path}: {name} of {entry.size} bytes refused: more than {self.limits.manifest}")
-        with self.open(name) as stream:
+        return self.open(name, checksums)
+
+    def read(self, name: str, checksums: Sequence[tuple[str, str]] = ()) -> bytes:
+        """A whole document. Raises InvalidPackage as `document` does, ChecksumMismatch if it is damaged."""
+        with self.document(name, checksums) as stream:
             return stream.read()
 
     def open(self, name: str, checksums: Sequence[tuple[str, str]] = ()) -> BinaryIO:
@@ -227,9 +231,9 @@ class Archive:
         """The name. DSpace writes UTF-8 and says so; other programs may do neither."""
         try:
             return raw.decode("utf-8")
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
             if flags & _UTF8:
-                raise self._refused(f"entry {raw[:80]!r} refused: its name is not the UTF-8 that it says")
+                raise self._refused(f"entry {raw[:80]!r} refused: its name is not the UTF-8 that it says") from error
         name = raw.decode("cp437")
         self.doubts.append(f"the name of entry {name!r} is not in UTF-8: read as code page 437")
         return name
@@ -264,15 +268,12 @@ class Archive:
         if begin + entry.compressed > entry.end:
             raise InvalidPackage(f"{where}: overlaps what comes after it")
         crc = 0
-        for block in self._stored(entry, begin) if method == _STORED else self._inflated(entry, begin, where):
+        stored = method == _STORED
+        for block in self.file.blocks(begin, entry.size) if stored else self._inflated(entry, begin, where):
             crc = zlib.crc32(block, crc)
             yield block
         if crc != entry.crc:
             raise ChecksumMismatch(f"{where}: CRC is {crc:08x}, announced was {entry.crc:08x}", HINT)
-
-    def _stored(self, entry: Entry, begin: int) -> Iterator[bytes]:
-        for place in range(0, entry.compressed, _BLOCK):
-            yield self.file.at(begin + place, min(_BLOCK, entry.compressed - place))
 
     def _inflated(self, entry: Entry, begin: int, where: str) -> Iterator[bytes]:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from pathlib import Path
 
@@ -16,7 +17,11 @@ from events.aip import read, write
 from events.aip.files import entry_name, file_name
 from events.aip.mets import TYPES
 from events.aip.model import Aip, Kind
+from events.aip.named import reference
 from events.aip.roles import combined
+from events.aip.stock_roles import WORKFLOW, translate
+from events.package.listing import packages
+from events.package.reading import open_package
 from tests.real.rig import ADMIN, SITE, VERSIONS, Home, Repositories
 
 OBJECTS = {
@@ -148,13 +153,32 @@ def test_every_package_that_a_stock_dspace_exports_is_read(source: Home, tmp_pat
     """The rows have the UUIDs, handles and file contents of the repository that was exported."""
     source.export_aips(SITE, tmp_path)
     found: dict[Kind, dict[str, Aip]] = {}
-    for path in tmp_path.glob("*.zip"):
-        with zipfile.ZipFile(path) as archive:
-            aip = read(archive.read("mets.xml"))
-        assert read(write(aip)) == aip
-        found.setdefault(aip.kind, {})[aip.uuid] = aip
-    for kind, aips in everything(source).items():
+    people: dict[str, Aip] = {}
+    below: dict[str, set[str]] = {}
+    unexpected: list[str] = []
+    for path in packages([tmp_path]):
+        with open_package(path) as package:
+            aip = package.aip
+            assert aip is not None
+            assert read(write(aip)) == aip
+            found.setdefault(aip.kind, {})[aip.uuid] = aip
+            for row in aip.bitstreams:
+                assert hashlib.md5(package.open(row.uuid).read()).hexdigest() == row.checksum
+            for child in package.children:
+                assert child.package is not None
+                assert (tmp_path / child.package).exists()
+                below.setdefault(aip.uuid, set()).add(child.handle or "")
+            if aip.kind is Kind.SITE:
+                people = {row.uuid: row for row in package.people}
+            unexpected += [f"{path.name}: {doubt}" for doubt in package.doubts]
+    assert unexpected == []
+
+    objects = everything(source)
+    handles = {aip.handle: aip.uuid for aips in objects.values() for aip in aips if aip.handle}
+    for kind, aips in objects.items():
         for aip in aips:
+            if kind in {Kind.PERSON, Kind.GROUP}:
+                assert_same_account(people[aip.uuid], aip, handles)
             if kind not in TYPES or (kind is Kind.ITEM and not aip.items[0].in_archive):
                 continue
             stock = found[kind][aip.uuid]
@@ -162,5 +186,54 @@ def test_every_package_that_a_stock_dspace_exports_is_read(source: Home, tmp_pat
             assert {(row.uuid, row.checksum, row.size, row.sequence_id) for row in stock.bitstreams} >= {
                 (row.uuid, row.checksum, row.size, row.sequence_id) for row in aip.bitstreams if kind is Kind.ITEM
             }
+            assert {row.other for row in stock.parents} == {
+                reference(row.kind, row.name or "") for row in aip.names if row.uuid in {up.other for up in aip.parents}
+            }
+            assert kind is Kind.SITE or allowed(stock, handles) == allowed(aip, handles)
             if kind is Kind.ITEM:
                 assert metadata(stock) == metadata(aip)
+                known = {
+                    row.short_description: row
+                    for row in next(row.formats for row in objects[Kind.REGISTRY] if row.key == "formats")
+                }
+                for row in stock.formats:
+                    assert replace(row, extensions=()) == replace(known[row.short_description], extensions=())
+            if kind is Kind.COMMUNITY:
+                assert stock.community is not None
+                assert aip.community is not None
+                assert stock.community.admin == aip.community.admin
+            if kind is Kind.COLLECTION:
+                assert stock.collection is not None
+                assert aip.collection is not None
+                assert stock.collection.admin == aip.collection.admin
+                assert stock.collection.submitters == aip.collection.submitters
+                assert set(stock.roles) == {row for row in aip.roles if row.role in WORKFLOW.values()}
+            for up in aip.parents:
+                if up.other in found[Kind.COMMUNITY] or up.other in found[Kind.COLLECTION]:
+                    assert aip.handle in below[up.other]
+
+
+def allowed(aip: Aip, handles: dict[str, str]) -> set[tuple[str | int | None, ...]]:
+    """Who may do what with the object and its files, from when to when. Bundles have other UUIDs in packages."""
+    names = {row.uuid: translate(row.name or "", handles.get) for row in aip.names}
+    subjects = {aip.uuid, *(row.uuid for row in aip.bitstreams)} if aip.kind is Kind.ITEM else {aip.uuid}
+    return {
+        (row.subject, row.action, names[row.group or row.person or ""], row.start, row.end, row.name)
+        for row in aip.policies
+        if row.subject in subjects
+    }
+
+
+def assert_same_account(stock: Aip, aip: Aip, handles: dict[str, str]) -> None:
+    """A person or group of the site's package is that of the database, but for what DSPACE-ROLES has no words for."""
+    if aip.person is not None:
+        assert stock.person is not None
+        assert (stock.person.email, stock.person.netid) == (aip.person.email, aip.person.netid)
+        assert stock.person.can_log_in == bool(aip.person.can_log_in)
+        assert set(stock.values) <= set(aip.values)
+        return
+    assert stock.group is not None
+    assert aip.group is not None
+    assert translate(stock.group.name or "", handles.get) == aip.group.name
+    assert {row.other for row in stock.persons_in} == {row.other for row in aip.persons_in}
+    assert {row.other for row in stock.groups_in} == {row.other for row in aip.groups_in}

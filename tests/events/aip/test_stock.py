@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from events.aip import markup, read, stock, write
+from events.aip import links, markup, read, write
 from events.aip.model import Aip, Kind, Name, Policy, Value
 from events.aip.stock import reference
 from events.errors import InvalidAip
@@ -162,8 +162,8 @@ def test_what_stock_wrote_can_be_written_by_us() -> None:
 
 def test_each_file_names_its_zip_entry() -> None:
     """In a package of stock DSpace as in one of ours."""
-    assert stock.locations(markup.parse(DOCUMENT))[f"bitstream_{FILE}"] == f"bitstream_{FILE}.pdf"
-    ours = stock.locations(markup.parse(write(read(DOCUMENT))))
+    assert links.entries(markup.parse(DOCUMENT))[f"bitstream_{FILE}"] == f"bitstream_{FILE}.pdf"
+    ours = links.entries(markup.parse(write(read(DOCUMENT))))
     assert ours == {f"bitstream_{FILE}": f"bitstream_{FILE}.pdf", f"bitstream_{TEXT}": f"bitstream_{TEXT}"}
 
 

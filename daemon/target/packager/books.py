@@ -1,0 +1,414 @@
+"""What was applied through the packager, and what waits: one SQLite file in the work folder.
+
+Invariants:
+
+* An object is noted as applied after DSpace's command ended well, never before. So a kill in between means that its
+  package is loaded once more in replace mode, which is harmless.
+* The position moves after everything up to it is noted as applied or parked.
+* A commit is synced. One replayer writes (it holds the lock beside the file), any number of others read.
+
+    cursor     which log the position belongs to, and the event at it
+    applied    every object of the log: what became of it on the target, from which event, and by which name
+    parked     events that could not be applied, with the reason
+    loss       what of an object could not be carried, by its code
+    reindex    objects of which the search index has still to be told
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError
+
+from daemon.losses import Loss
+from daemon.target.ledger import Parked
+from events.aip.model import Kind, Uuid
+from events.errors import Locked, PreconditionError, StorageUnusable
+from events.event import Event, Position
+
+FORMAT: Final = "1"
+SEQUENCES: Final = "sequences"
+"""`meta`: since when the target's sequences are to be looked at, if they are."""
+LOG: Final = "log"
+"""`meta`: the log that all positions belong to."""
+FILE: Final = "applied.sqlite"
+LOCK: Final = "applied.lock"
+AT_ONCE: Final = 500
+BUSY_SECONDS: Final = 30.0
+
+TABLES: Final = sa.MetaData()
+_META: Final = sa.Table(
+    "meta", TABLES, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False)
+)
+_CURSOR: Final = sa.Table(
+    "cursor",
+    TABLES,
+    sa.Column("log", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("event", sa.LargeBinary, nullable=False),
+    sa.Column("lsn", sa.Integer, nullable=False),
+    sa.Column("commit_time", sa.Text, nullable=False),
+    sa.Column("applied_at", sa.Text, nullable=False),
+)
+_APPLIED: Final = sa.Table(
+    "applied",
+    TABLES,
+    sa.Column("uuid", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("name", sa.Text),
+    sa.Column("owner", sa.Text),
+    sa.Column("within", sa.Text, nullable=False),
+)
+_PARKED: Final = sa.Table(
+    "parked",
+    TABLES,
+    sa.Column("uuid", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("needs", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("since", sa.Text, nullable=False),
+)
+_LOSS: Final = sa.Table(
+    "loss",
+    TABLES,
+    sa.Column("uuid", sa.Text, primary_key=True),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("handle", sa.Text),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+_REINDEX: Final = sa.Table(
+    "reindex",
+    TABLES,
+    sa.Column("uuid", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("handle", sa.Text),
+    sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("touched", sa.Text, nullable=False),
+)
+
+T = TypeVar("T")
+
+
+class State(StrEnum):
+    """What there is of an object on the target. `STAYS`: it is gone from the source, but stock cannot delete it."""
+
+    THERE = "there"
+    WITHDRAWN = "withdrawn"
+    LEFT_OUT = "left out"
+    DELETED = "deleted"
+    STAYS = "stays"
+
+
+PRESENT: Final = frozenset({State.THERE, State.WITHDRAWN, State.STAYS})
+
+
+class Standing(NamedTuple):
+    """What the books say of one object as the target has it.
+
+    `name` is what stock finds it by: handle, e-mail address or group name. `owner` is the container in which it was
+    made, `within` the others that it was put into since: stock moves nothing and takes nothing out again. Of a person
+    or group `within` are the names that it had before, by which another one stays.
+    """
+
+    uuid: Uuid
+    kind: Kind
+    position: Position
+    state: State
+    name: str | None = None
+    owner: Uuid | None = None
+    within: tuple[Uuid, ...] = ()
+
+    @property
+    def present(self) -> bool:
+        """Whether the object is on the target."""
+        return self.state in PRESENT
+
+
+class Due(NamedTuple):
+    """An object of which the search index is to be told."""
+
+    uuid: Uuid
+    kind: Kind
+    handle: str | None
+    deleted: bool
+    touched: str
+
+
+class Books:
+    """The books in that folder; made if `create`. Raises StorageUnusable, Locked, PreconditionError."""
+
+    def __init__(self, folder: Path, *, create: bool = False) -> None:
+        self.path = folder / FILE
+        if create:
+            try:
+                folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageUnusable(f"the work folder {folder} cannot be made: {error.strerror}") from error
+        self._engine = _connections(self.path)
+        try:
+            self._open(create=create)
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @staticmethod
+    def there(folder: Path) -> bool:
+        """Whether books were ever made in that folder."""
+        return (folder / FILE).exists()
+
+    def _open(self, *, create: bool) -> None:
+        with self._transaction(write=create) as connection:
+            if create:
+                TABLES.create_all(connection)
+                connection.execute(insert(_META).on_conflict_do_nothing(), {"key": "format", "value": FORMAT})
+            found = connection.execute(sa.select(_META.c.value).where(_META.c.key == "format")).scalar_one()
+        if found != FORMAT:
+            raise PreconditionError(
+                f"the books {self.path} have format {found!r}, this program writes {FORMAT!r}",
+                "Use the version of aipstream that made them, or move the folder away and replay the log.",
+            )
+
+    @contextmanager
+    def _transaction(self, *, write: bool = False) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.connect().execution_options(write=write) as connection, connection.begin():
+                yield connection
+        except DBAPIError as error:
+            name = getattr(error.orig, "sqlite_errorname", "") or ""
+            if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                raise Locked(f"the books {self.path} were locked for {BUSY_SECONDS:.0f} s") from error
+            raise StorageUnusable(f"the books {self.path} cannot be used: {error.orig} ({name})") from error
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._engine.dispose()
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def position(self, log: str) -> Position:
+        """Up to where that log has been applied; 0 if nothing of it has."""
+        row = self.cursor(log)
+        return int(row["position"]) if row else 0
+
+    def cursor(self, log: str) -> dict[str, Any] | None:
+        """Position, event id, LSN and times of that log; None if nothing of it was applied."""
+        with self._transaction() as connection:
+            row = connection.execute(sa.select(_CURSOR).where(_CURSOR.c.log == log)).mappings().one_or_none()
+            return dict(row) if row else None
+
+    def standings(self, uuids: Iterable[Uuid]) -> dict[Uuid, Standing]:
+        """What is known of those objects; those that were never applied are left out."""
+        found = {}
+        with self._transaction() as connection:
+            for some in _slices(uuids):
+                for row in connection.execute(sa.select(_APPLIED).where(_APPLIED.c.uuid.in_(some))):
+                    found[row.uuid] = _standing(row)
+        return found
+
+    def named(self, names: Iterable[str]) -> dict[str, set[Uuid]]:
+        """The objects on the target that stock finds by those names."""
+        found: dict[str, set[Uuid]] = {}
+        with self._transaction() as connection:
+            for some in _slices(names):
+                query = sa.select(_APPLIED.c.name, _APPLIED.c.uuid).where(_APPLIED.c.state.in_(PRESENT))
+                for name, uuid in connection.execute(query.where(_APPLIED.c.name.in_(some))):
+                    found.setdefault(name, set()).add(uuid)
+        return found
+
+    def meta(self, key: str) -> str | None:
+        """What was remembered under that key."""
+        with self._transaction() as connection:
+            return connection.execute(sa.select(_META.c.value).where(_META.c.key == key)).scalar_one_or_none()
+
+    def counts(self) -> dict[str, int]:
+        """How many objects of each kind are there."""
+        query = sa.select(_APPLIED.c.kind, sa.func.count()).where(_APPLIED.c.state.in_(PRESENT))
+        with self._transaction() as connection:
+            return {str(kind): count for kind, count in connection.execute(query.group_by(_APPLIED.c.kind))}
+
+    def parked(self, uuids: Sequence[Uuid] | None = None) -> list[Parked]:
+        """What is parked, or what of `uuids` is; oldest position first."""
+        wanted = None if uuids is None else set(uuids)
+        with self._transaction() as connection:
+            rows = connection.execute(sa.select(_PARKED).order_by(_PARKED.c.position)).all()
+        return [
+            Parked(uuid, Kind(kind), position, error, reason, tuple(json.loads(needs)), attempts, since)
+            for uuid, kind, position, error, reason, needs, attempts, since in rows
+            if wanted is None or uuid in wanted
+        ]
+
+    def count_parked(self) -> int:
+        """How much is parked."""
+        with self._transaction() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(_PARKED)).scalar_one())
+
+    def losses(self) -> Iterator[Loss]:
+        """Everything that was lost, by object and code."""
+        query = sa.select(_LOSS).order_by(_LOSS.c.code, _LOSS.c.uuid)
+        with self._transaction() as connection:
+            for row in connection.execute(query).mappings():
+                yield Loss(row["uuid"], Kind(row["kind"]), row["handle"], row["code"], row["rows"], row["detail"])
+
+    def due(self) -> list[Due]:
+        """The objects of which the search index is to be told, the oldest first."""
+        with self._transaction() as connection:
+            rows = connection.execute(sa.select(_REINDEX).order_by(_REINDEX.c.touched)).all()
+        return [Due(uuid, Kind(kind), handle, deleted, touched) for uuid, kind, handle, deleted, touched in rows]
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    def adopt(self, log: str) -> None:
+        """Begin with that log, if it is another one than before: positions in another one mean nothing in it."""
+        with self._transaction(write=True) as connection:
+            known = connection.execute(sa.select(_META.c.value).where(_META.c.key == LOG)).scalar_one_or_none()
+            if known != log:
+                for table in (_APPLIED, _PARKED):
+                    connection.execute(sa.update(table).values(position=0))
+                connection.execute(sa.delete(_CURSOR))
+                _put(connection, _META, [{"key": LOG, "value": log}])
+
+    def advance(self, log: str, to: Position, event: Event) -> None:
+        """Move the position of that log forward, to that event; a position that is further on already stays."""
+        row = insert(_CURSOR).values(
+            log=log, position=to, event=event.id, lsn=event.lsn, commit_time=event.commit_time, applied_at=_now()
+        )
+        names = ("position", "event", "lsn", "commit_time", "applied_at")
+        with self._transaction(write=True) as connection:
+            connection.execute(
+                row.on_conflict_do_update(
+                    set_={name: row.excluded[name] for name in names},
+                    where=_CURSOR.c.position < row.excluded.position,
+                )
+            )
+
+    def note(self, standings: Sequence[Standing], losses: Sequence[Loss] = (), parked: Sequence[Parked] = ()) -> None:
+        """What became of some objects: where they stand, what of them was lost (in place of what was lost before), and
+        which could not be applied. Objects that stand at or beyond their parked event are parked no longer.
+        """
+        with self._transaction(write=True) as connection:
+            moment = _now()
+            if standings:
+                _put(connection, _APPLIED, [_written(row) for row in standings])
+                _put(connection, _META, [{"key": SEQUENCES, "value": moment}])
+                positions = {row.uuid: row.position for row in standings}
+                for row in standings:
+                    connection.execute(
+                        sa.delete(_PARKED).where(_PARKED.c.uuid == row.uuid, _PARKED.c.position <= row.position)
+                    )
+                for some in _slices(positions):
+                    connection.execute(sa.delete(_LOSS).where(_LOSS.c.uuid.in_(some)))
+                _put(connection, _LOSS, [
+                    {**loss._asdict(), "kind": loss.kind.value, "position": positions.get(loss.uuid, 0), "at": moment}
+                    for loss in losses
+                ])  # fmt: skip
+                _put(connection, _REINDEX, [
+                    {"uuid": row.uuid, "kind": row.kind.value, "handle": row.name, "touched": moment,
+                     "deleted": row.state is State.DELETED}
+                    for row in standings if row.kind in (Kind.COMMUNITY, Kind.COLLECTION, Kind.ITEM)
+                    and row.state is not State.LEFT_OUT
+                ])  # fmt: skip
+            _park(connection, parked)
+
+    def unpark(self, uuids: Iterable[Uuid]) -> None:
+        """Forget what was parked for those objects."""
+        with self._transaction(write=True) as connection:
+            for some in _slices(uuids):
+                connection.execute(sa.delete(_PARKED).where(_PARKED.c.uuid.in_(some)))
+
+    def forget(self, key: str, value: str) -> None:
+        """Remember nothing under that key, if it is still that value."""
+        with self._transaction(write=True) as connection:
+            connection.execute(sa.delete(_META).where(_META.c.key == key, _META.c.value == value))
+
+    def told(self, due: Iterable[Due]) -> None:
+        """The search index was told of those; what was touched again meanwhile stays due."""
+        with self._transaction(write=True) as connection:
+            for row in due:
+                connection.execute(
+                    sa.delete(_REINDEX).where(_REINDEX.c.uuid == row.uuid, _REINDEX.c.touched == row.touched)
+                )
+
+
+def _standing(row: Any) -> Standing:  # noqa: ANN401 - a row of SQLAlchemy, whose columns are ours
+    within = tuple(json.loads(row.within))
+    return Standing(row.uuid, Kind(row.kind), row.position, State(row.state), row.name, row.owner, within)
+
+
+def _written(row: Standing) -> dict[str, Any]:
+    return {**row._asdict(), "kind": row.kind.value, "state": row.state.value, "within": json.dumps(row.within)}
+
+
+def _put(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        row = insert(table)
+        named = [column.name for column in table.columns if not column.primary_key]
+        connection.execute(row.on_conflict_do_update(set_={name: row.excluded[name] for name in named}), rows)
+
+
+def _park(connection: sa.Connection, parked: Sequence[Parked]) -> None:
+    if not parked:
+        return
+    row = insert(_PARKED)
+    renewed = {name: row.excluded[name] for name in ("kind", "error", "reason", "needs")}
+    connection.execute(
+        row.on_conflict_do_update(
+            set_={
+                **renewed,
+                "attempts": _PARKED.c.attempts + 1,
+                "position": sa.func.max(_PARKED.c.position, row.excluded.position),
+            }
+        ),
+        [
+            {**each._asdict(), "kind": each.kind.value, "needs": json.dumps(each.needs), "attempts": 1, "since": _now()}
+            for each in parked
+        ],
+    )
+
+
+def _slices(values: Iterable[T]) -> Iterator[list[T]]:
+    every = list(values)
+    for start in range(0, len(every), AT_ONCE):
+        yield every[start : start + AT_ONCE]
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _connections(path: Path) -> sa.Engine:
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        hide_parameters=True,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # ours begin with BEGIN, below
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+
+    @sa.event.listens_for(engine, "begin")
+    def begun(connection: sa.Connection) -> None:
+        write = connection.get_execution_options().get("write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
