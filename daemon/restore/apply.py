@@ -14,7 +14,8 @@ from daemon.replayer import MOST_BYTES
 from daemon.restore.plan import Plan, Step
 from daemon.target.applied import Applied
 from daemon.target.replay import NativeTarget
-from daemon.target.rewind import forget, rewind
+from daemon.target.rewind import arrived, forget, left_behind, rewind
+from events.aip.model import Kind
 from events.errors import GapInLog
 from events.event import Event, Position, Type
 from events.log import Entry, Log
@@ -37,7 +38,7 @@ def carry_out(
     """
     connection = target.connection
     if stand:
-        rewind(connection, target.log, plan.at)
+        rewind(connection, target.log, plan.at, target.options)
         connection.commit()
         failpoint("restore.rewound")
     done = Applied()
@@ -52,8 +53,33 @@ def carry_out(
         count += len(some)
         progress(count)
     if done.parked:
-        done.add(target.retry_conflicts())
+        done.add(_refused_again(target, plan))
+    if stand:
+        _clear_stones(target, plan.at, done)
     return done
+
+
+def _refused_again(target: NativeTarget, plan: Plan) -> Applied:
+    """Once more, together and with the deletions done: what one object was refused for, another may have given up."""
+    waiting = {row.uuid for row in target.parked([step.uuid for step in plan.steps])}
+    left = Plan(plan.at, [step for step in plan.steps if step.uuid in waiting])
+    done = Applied()
+    for some in batches(entries(target.log, left)):
+        done.add(target.put_back(some))
+    return done
+
+
+def _clear_stones(target: NativeTarget, at: Position, done: Applied) -> None:
+    """Take away the handles and DOIs that objects left behind on their way back."""
+    log = target.log
+    stones = [uuid for uuid, _, _, kind in log.heads(at) if kind is Kind.TOMBSTONE]
+    left = left_behind(target.connection, target.options, stones)
+    target.connection.rollback()
+    steps = [Step("delete", uuid, Kind.TOMBSTONE, None, at) for uuid in left]
+    for some in batches(Entry(at, _delete(log, step)) for step in steps):
+        done.add(target.put_back(some))
+    arrived(target.connection)
+    target.connection.commit()
 
 
 def entries(log: Log, plan: Plan) -> Iterator[Entry]:

@@ -19,7 +19,7 @@ from daemon.dspace import fingerprint, snapshot
 from daemon.dspace.connect import Connection
 from daemon.dspace.facets import FACETS, Options
 from daemon.target import ledger
-from events.aip.model import KIND_ORDER, Kind, Uuid, derived_uuid
+from events.aip.model import KIND_ORDER, Kind, Uuid
 from events.event import Position, decompress
 from events.log import Log
 
@@ -84,7 +84,6 @@ def plan(
                 made.own += 1
             else:
                 made.steps.append(step)
-                made.steps += _stones(log, uuid, at)
         elif (held == wanted and wanted) or (kind is Kind.REGISTRY and _contained(connection, log, uuid, at, options)):
             made.same += 1
         else:
@@ -107,23 +106,6 @@ def _gone(log: Log, uuid: Uuid, kind: Kind, at: Position) -> Step | None:
     """The deletion of what is on the target, but not in the log at that moment; None if the log never knew it."""
     known = log.latest(uuid)
     return Step("delete", uuid, kind, known.event.handle, at) if known is not None else None
-
-
-def _stones(log: Log, uuid: Uuid, at: Position) -> Iterator[Step]:
-    """What the deletion of an object leaves behind, as DSpace's own does: its handles and DOIs, which then name nothing.
-    They go as well unless they were so at that moment.
-    """
-    last = None
-    for entry in log.history(uuid):
-        last = entry.event if entry.event.payload else last
-    if last is None:
-        return
-    aip = events.aip.read(decompress(last.payload))
-    keys = [f"handle/{row.handle}" for row in aip.handles] + [f"doi/{row.doi}" for row in aip.dois]
-    for stone in map(derived_uuid, keys):
-        then = log.latest(stone, at)
-        if then is None or not then.event.payload:
-            yield Step("delete", stone, Kind.TOMBSTONE, None, at)
 
 
 _Pair = tuple[Uuid, Kind, Position | None, str, str | None]

@@ -6,17 +6,37 @@ goes on or a replay, applies everything from there on, and what is held already 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
+from psycopg2.extras import execute_values
+
+from daemon.dspace import fingerprint
 from daemon.dspace.connect import Connection
+from daemon.dspace.facets import Options
 from daemon.target import ledger
-from events.aip.model import Uuid
+from events.aip.model import Kind, Uuid, derived_uuid
 from events.errors import GapInLog
 from events.event import Position
 from events.log import Log
 
+_NOTED: Final = derived_uuid("stones/noted")
+"""Stands among the noted tombstones, so that it is known that they were noted though there were none."""
 
-def rewind(connection: Connection, log: Log, to: Position) -> None:
-    """Move the position, the ledger and what is parked back to that position, in the caller's transaction."""
+
+def rewind(connection: Connection, log: Log, to: Position, options: Options) -> None:
+    """Move the position, the ledger and what is parked back to that position, in the caller's transaction.
+
+    Handles and DOIs that name nothing on the target now are noted: objects that go back to before they had one leave
+    more of them behind, and only those are to be taken away (`left_behind`). The note of a stopped restore stays.
+    """
     with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS aipstream.stone (uuid uuid PRIMARY KEY)")
+        cursor.execute("SELECT EXISTS (SELECT FROM aipstream.stone)")
+        (noted,) = cursor.fetchone() or (False,)
+        if not noted:
+            stones = [_NOTED, *(uuid for uuid, _ in fingerprint.sweep(connection, Kind.TOMBSTONE, options))]
+            execute_values(cursor, "INSERT INTO aipstream.stone VALUES %s", [(uuid,) for uuid in stones])
         cursor.execute("UPDATE aipstream.ledger SET position = %s WHERE position > %s", [to, to])
         cursor.execute("DELETE FROM aipstream.parked WHERE position > %s", [to])
         cursor.execute("DELETE FROM aipstream.cursor WHERE log = %s", [log.identity])
@@ -36,6 +56,21 @@ def header(log: Log, at: Position) -> tuple[int, str]:
     if log.id_at(at) is None:
         raise GapInLog(f"position {at} is missing in the log")
     return 0, ""  # thinned: only its place is known
+
+
+def left_behind(connection: Connection, options: Options, kept: Iterable[Uuid]) -> list[Uuid]:
+    """The handles and DOIs that name nothing and did not stand so before the restore; `kept` ones are left out."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT uuid::text FROM aipstream.stone")
+        noted = {uuid for (uuid,) in cursor.fetchall()}
+    known = noted.union(kept)
+    return [uuid for uuid, _ in fingerprint.sweep(connection, Kind.TOMBSTONE, options) if uuid not in known]
+
+
+def arrived(connection: Connection) -> None:
+    """The restore is done: what was noted for it is not needed any more."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM aipstream.stone")
 
 
 def forget(connection: Connection, uuids: list[Uuid]) -> None:

@@ -46,7 +46,7 @@ def copied(cluster: Cluster, pair: Pair, folder: Path, name: str) -> Recorded:
 @pytest.fixture
 def story(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[Pair, list[Recorded]]]:
     """A repository that was edited, with a copy of it at three moments; the replica stands at the last."""
-    seed = random.SystemRandom().randrange(10**6)
+    seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
     print("seed", seed)
     pair = Pair(cluster, tmp_path, "9", items=20, seed=seed)
     try:
@@ -79,8 +79,8 @@ def test_a_replica_goes_back_to_any_moment_and_forward_again(story: tuple[Pair, 
     pair, recorded = story
     for number in (0, 2, 1):
         moment = recorded[number]
-        _, done = restore(pair.target, moment.position)
-        assert done.parked == 0, pair.target.parked()
+        restore(pair.target, moment.position)
+        assert pair.target.parked() == []
         assert same(moment, pair.target_dsn, pair.target_store) == []
         assert pair.target.position() == moment.position
         assert restore(pair.target, moment.position)[0].steps == []
@@ -94,8 +94,8 @@ def test_an_empty_target_takes_any_moment(cluster: Cluster, tmp_path: Path, stor
     dsn, store = repository(cluster, tmp_path / "empty", "9", shuffle=3, admin="c@example.org")
     target = NativeTarget(dsn, store, pair.blobs, pair.log)
     try:
-        _, done = restore(target, recorded[1].position)
-        assert done.parked == 0, target.parked()
+        restore(target, recorded[1].position)
+        assert target.parked() == []
         assert same(recorded[1], dsn, store) == []
     finally:
         target.close()
@@ -123,6 +123,6 @@ def test_killed_anywhere_it_can_simply_be_run_again(story: tuple[Pair, list[Reco
     words[0] = sys.executable
     killed = subprocess.run(words, env={**os.environ, "AIPSTREAM_FAILPOINT": place}, check=False)
     assert killed.returncode == -9
-    _, done = restore(pair.target, recorded[0].position)
-    assert done.parked == 0
+    restore(pair.target, recorded[0].position)
+    assert pair.target.parked() == []
     assert same(recorded[0], pair.target_dsn, pair.target_store) == []
