@@ -180,8 +180,7 @@ def test_a_top_level_community_hangs_below_the_site(tmp_path: Path) -> None:
         ]
 
 
-def test_a_site_brings_all_people_and_groups(tmp_path: Path) -> None:
-    """With the UUIDs that they had; members of packages of 7.6.6, 8.3 and 9.2 are found by ID or full name."""
+def site() -> str:
     people = (
         f'<Groups><Group ID="{STAFF}" Name="Staff"><Members><Member ID="{JO}" Name="Jo Doe"/>'
         '<Member ID="17" Name="Al Roe"/><Member ID="18" Name="al@example.org"/></Members></Group>'
@@ -191,7 +190,7 @@ def test_a_site_brings_all_people_and_groups(tmp_path: Path) -> None:
         f'<Person ID="{AL}"><Email>al@example.org</Email><FirstName>Al</FirstName><LastName>Roe</LastName>'
         "<Language>de</Language><SelfRegistered/></Person></People>"
     )
-    document = manifest(
+    return manifest(
         "SITE",
         SITE,
         "123456789/0",
@@ -199,7 +198,11 @@ def test_a_site_brings_all_people_and_groups(tmp_path: Path) -> None:
         administrative=roles(people),
         inside=child("COMMUNITY", "123456789/2", "COMMUNITY@123456789-2.zip"),
     )
-    with opened(tmp_path, {"mets.xml": document.encode()}) as package:
+
+
+def test_a_site_brings_all_people_and_groups(tmp_path: Path) -> None:
+    """With the UUIDs that they had; members of packages of 7.6.6, 8.3 and 9.2 are found by ID or full name."""
+    with opened(tmp_path, {"mets.xml": site().encode()}) as package:
         assert own(package).values == []
         assert (package.parent, package.doubts) == (None, ())
         found = {row.uuid: row for row in package.people}
