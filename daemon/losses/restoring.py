@@ -296,7 +296,7 @@ class _Container(_Object):
 
     def _typed(self, group: Uuid | None) -> Uuid | None:
         """A group of a role, if the package brings it as such."""
-        return group if self.at.typed and group in self.names else None
+        return group if group in self.names else None
 
 
 # --- items ----------------------------------------------------------------------------------------------------------
