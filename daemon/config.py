@@ -130,7 +130,7 @@ class Index(Section, frozen=True):
     password        that account's password (mode "rest"; better in AIPSTREAM_INDEX_PASSWORD)
     quiet_seconds   how long nothing more may have changed before the index is told
     most_seconds    how long it is put off at most while changes go on
-    batch           objects above which the whole index is brought up to date instead of each object
+    batch           calls above which the whole index is brought up to date at once, if that is less work
     """
 
     mode: Literal["none", "cli", "rest"] = "none"

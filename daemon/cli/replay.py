@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.cli.lost import lost, none_lost, strict_option
 from daemon.cli.output import counted, dry_run_option, json_option, show, table
 from daemon.cli.session import Session, pass_session
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     help="Write that object anew, as the log has it last, "
     "though it was applied before: what was edited on the target is undone. May be repeated.",
 )
+@strict_option
 @dry_run_option
 @json_option
 @pass_session
@@ -44,13 +46,15 @@ def replay(
     end: str | None,
     on_drift: Any,  # noqa: ANN401
     again: tuple[str, ...],
+    strict: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Apply the log to the target, then move its sequences forward and tell its search index.
 
     POSITION is the number of an event, an LSN of the source (16/B374D848), or a time in UTC (2026-01-31T14:05:00),
-    which stand for the last event at or before them. Exit code 3 says that events are parked.
+    which stand for the last event at or before them. Exit code 3 says that events are parked, and with `--strict` 11
+    that something could not be carried.
     """
     session.json = as_json
     config = session.config
@@ -106,12 +110,12 @@ def replay(
             "indexed": indexed,
             "drifted": [each._asdict() for each in applied.drifted],
             "differing": applied.differing,
-            "losses": [{"uuid": uuid, "what": what} for uuid, what in applied.losses],
+            "losses": applied.losses.told(),
         },
         "replayed: "
         + (", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in told(applied).items()) or "nothing new"),
         *(f"edited on the target: {each.kind.value} {each.handle or each.uuid}" for each in applied.drifted),
-        *(f"not carried: {uuid}: {what}" for uuid, what in applied.losses),
+        *lost(session, applied.losses),
         *(f"written, but reads back otherwise: {uuid}" for uuid in applied.differing),
         *(f"sequence {each.sequence}: next is {each.next_after}" for each in moved),
         f"the target is at position {position:,}",
@@ -119,6 +123,8 @@ def replay(
     )
     if parked:
         raise ObjectsParked(f"parked: {counted(parked, 'event')} could not be applied")
+    if strict:
+        none_lost(applied.losses)
 
 
 def _would(session: Session, log: Log, after: Position, until: Position, own: Position, again: list[str]) -> None:

@@ -12,16 +12,39 @@ from collections.abc import Mapping, Sequence
 from typing import BinaryIO, NamedTuple, Protocol
 
 from daemon.losses import Loss
-from events.aip.model import Aip, Format, Kind, Uuid
+from events.aip.model import Aip, Field, Format, Kind, Relation, RelationshipType, Uuid
 from events.blobs import Digests
+
+TypeKey = tuple[str, str, str, str]
+"""A relationship type: left entity type, leftward and rightward label, right entity type."""
 
 
 class Registry(NamedTuple):
-    """The names that metadata and files may use there. `fields` as `dc.title`, `schemas` by name with the namespace."""
+    """The names that objects may use there. `fields` as `dc.title`, `schemas` by name with the namespace."""
 
     fields: frozenset[str]
     schemas: Mapping[str, str | None]
     formats: Mapping[str, Format]
+    types: frozenset[TypeKey]
+
+    def more(self, document: Aip) -> Registry:
+        """With what a registry document adds."""
+        return Registry(
+            self.fields | {field_name(row) for row in document.fields},
+            {**{row.name: row.namespace for row in document.schemas}, **self.schemas},
+            {**{row.short_description: row for row in document.formats}, **self.formats},
+            self.types | {type_key(row) for row in document.relationship_types},
+        )
+
+
+def field_name(row: Field) -> str:
+    """A metadata field as values name it."""
+    return ".".join(part for part in (row.schema, row.element, row.qualifier) if part)
+
+
+def type_key(row: Relation | RelationshipType) -> TypeKey:
+    """What tells a relationship type from the others."""
+    return row.left_type, row.leftward, row.rightward, row.right_type
 
 
 class Known(Protocol):

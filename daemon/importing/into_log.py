@@ -20,10 +20,10 @@ from typing import BinaryIO, Final
 from msgspec.structs import replace
 
 import events.aip
-from daemon.dspace.registry import FIELDS, FORMATS, SCHEMAS
+from daemon.dspace.registry import FIELDS, FORMATS, RELATIONSHIP_TYPES, SCHEMAS
 from daemon.export.moment import Moment
 from daemon.failpoint import failpoint
-from daemon.importing.destination import Opener, Refused, Registry
+from daemon.importing.destination import Opener, Refused, Registry, field_name, type_key
 from daemon.importing.overlay import Overlay
 from daemon.importing.renamed import parts
 from daemon.losses import Loss
@@ -143,11 +143,13 @@ class LogDestination:
                 fact.name: Format(fact.name, fact.mimetype, None, 1, fact.internal, tuple(fact.extensions.split()))
                 for fact in FORMATS
             }
-            return Registry(frozenset(fields), dict(SCHEMAS), formats)
+            types = ((left, leftward, rightward, right) for left, right, leftward, rightward in RELATIONSHIP_TYPES)
+            return Registry(frozenset(fields), dict(SCHEMAS), formats, frozenset(types))
         return Registry(
-            frozenset(_name(row) for aip in documents for row in aip.fields),
+            frozenset(field_name(row) for aip in documents for row in aip.fields),
             {row.name: row.namespace for aip in documents for row in aip.schemas},
             {row.short_description: row for aip in documents for row in aip.formats},
+            frozenset(type_key(row) for aip in documents for row in aip.relationship_types),
         )
 
     @cached_property
@@ -207,15 +209,8 @@ class LogDestination:
         """Keep them until `flush`."""
         for aip in aips:
             if aip.kind is Kind.REGISTRY:
-                self._add_to_registry(aip)
+                self._registry = self._registry.more(aip)
         self._overlay.add(aips, opener)
-
-    def _add_to_registry(self, aip: Aip) -> None:
-        registry = self._registry
-        fields = registry.fields | {_name(row) for row in aip.fields}
-        schemas = {**{row.name: row.namespace for row in aip.schemas}, **registry.schemas}
-        formats = {**{row.short_description: row for row in aip.formats}, **registry.formats}
-        self._registry = Registry(fields, schemas, formats)
 
     def flush(self) -> list[Refused]:
         """Contents first, then events."""
@@ -234,10 +229,9 @@ class LogDestination:
                 self._documents[aip.uuid] = aip
             aips.pop(aip.uuid, None)
             aips[aip.uuid] = aip
-        end, now = self.log.end(), clock()
-        last = next(iter(self.log.read(end - 1, limit=1)), None) if end else None
-        lsn = last.event.lsn + 1 if last else 1
-        self.log.append([self._event(aip, lsn, now) for aip in aips.values()])
+        lsn, now = self._lsn(), clock()
+        ordered = sorted(aips.values(), key=lambda aip: aip.kind is not Kind.REGISTRY)
+        self.log.append([self._event(aip, lsn, now) for aip in ordered])
         failpoint("import.appended")
         for aip in aips.values():
             if aip.kind in (Kind.GROUP, Kind.PERSON):
@@ -246,6 +240,12 @@ class LogDestination:
                 self._site = aip.uuid
         self._overlay.written()
         return []
+
+    def _lsn(self) -> int:
+        """Above that of the last event."""
+        end = self.log.end()
+        last = next(iter(self.log.read(end - 1, limit=1)), None) if end else None
+        return last.event.lsn + 1 if last else 1
 
     def _with_anonymous(self, aips: list[Aip]) -> list[Aip]:
         """With the group Anonymous in front, if they refer to the one that no event has made yet."""
@@ -303,9 +303,7 @@ class LogDestination:
         self.flush()
         if self.dry_run or not objects:
             return
-        end, now = self.log.end(), clock()
-        last = next(iter(self.log.read(end - 1, limit=1)), None) if end else None
-        lsn = last.event.lsn + 1 if last else 1
+        lsn, now = self._lsn(), clock()
         made = []
         for kind, uuid in objects:
             before = self.log.latest(uuid)
@@ -336,10 +334,6 @@ def clock() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _name(row: Field) -> str:
-    return ".".join(part for part in (row.schema, row.element, row.qualifier) if part)
-
-
 def _owners(aip: Aip) -> tuple[Uuid, ...]:
     """The containers, the owning one first."""
     own = [row.owning_collection for row in aip.items if row.uuid == aip.uuid and row.owning_collection]
@@ -351,6 +345,6 @@ def completed(before: Aip | None, more: Aip) -> Aip:
     if before is None:
         return more
     schemas: dict[str, Schema] = {row.name: row for row in (*more.schemas, *before.schemas)}
-    fields: dict[str, Field] = {_name(row): row for row in (*more.fields, *before.fields)}
+    fields: dict[str, Field] = {field_name(row): row for row in (*more.fields, *before.fields)}
     formats: dict[str, Format] = {row.short_description: row for row in (*more.formats, *before.formats)}
     return replace(before, schemas=list(schemas.values()), fields=list(fields.values()), formats=list(formats.values()))

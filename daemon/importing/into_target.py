@@ -79,6 +79,10 @@ _FORMATS: Final = """
     FROM bitstreamformatregistry b LEFT JOIN fileextension e USING (bitstream_format_id)
     WHERE b.short_description IS NOT NULL GROUP BY b.bitstream_format_id"""
 
+_TYPES_OF_RELATIONS: Final = """
+    SELECT l.label, t.leftward_type, t.rightward_type, r.label FROM relationship_type t
+    JOIN entity_type l ON l.id = t.left_type JOIN entity_type r ON r.id = t.right_type"""
+
 _HELD: Final = "SELECT uuid::text, checksum, size_bytes, internal_id FROM bitstream WHERE uuid = ANY (%s::uuid[])"
 
 _PREFIX: Final = """
@@ -220,7 +224,11 @@ class TargetDestination:
                 str(name): Format(str(name), mimetype, description, support or 0, bool(internal), tuple(extensions))
                 for name, mimetype, description, support, internal, extensions in self._rows(_FORMATS)
             }
-            self._registry_read = Registry(fields, {str(name): str(uri) for name, uri in schemas}, formats)
+            types = frozenset(
+                (left, leftward, rightward, right)
+                for left, leftward, rightward, right in self._rows(_TYPES_OF_RELATIONS)
+            )
+            self._registry_read = Registry(fields, {str(name): str(uri) for name, uri in schemas}, formats, types)
         return self._registry_read
 
     def taken(self, parts: Sequence[Uuid], owner: Uuid) -> set[Uuid]:
@@ -273,13 +281,7 @@ class TargetDestination:
         """Keep them until `flush`."""
         for aip in aips:
             if aip.kind is Kind.REGISTRY:
-                registry = self.registry()
-                names = {
-                    f"{row.schema}.{row.element}" + (f".{row.qualifier}" if row.qualifier else "") for row in aip.fields
-                }
-                formats = {**{row.short_description: row for row in aip.formats}, **registry.formats}
-                schemas = {**{row.name: row.namespace for row in aip.schemas}, **registry.schemas}
-                self._registry_read = Registry(registry.fields | names, schemas, formats)
+                self._registry_read = self.registry().more(aip)
         self._overlay.add(aips, opener)
 
     def delete(self, objects: Sequence[tuple[Kind, Uuid]]) -> None:

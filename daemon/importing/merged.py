@@ -17,19 +17,23 @@ Invariants:
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from daemon.export.bundles import Bundles, without
-from daemon.importing.renamed import renamed
-from events.aip.model import Aip, BitstreamRow, Kind, Member, Policy, Uuid, Value
+from daemon.importing.renamed import parts, renamed
+from events.aip.model import Aip, BitstreamRow, Kind, Member, Placed, Policy, Uuid, Value
 from events.aip.order import LISTS, canonical
 from events.aip.rights import ADMINISTRATOR
 
 NAME: Final = "dc.title"
+_READ: Final = 0
+_WITHDRAWN_READ: Final = 12
+_UNSAID_ACTIONS: Final = frozenset({5, 6, 7, 8, _WITHDRAWN_READ})
+"""Actions of policies that METSRIGHTS has no words for: of the workflow, and of withdrawn items."""
 _SAID_OF_FILES: Final = frozenset({"dc.title", "dc.source", "dc.description"})
 _UNSAID: Final = ("dois", "subscriptions", "harvested", "harvest_source", "relations", "versions", "drafts", "workflow",
                   "tasks")  # fmt: skip
@@ -50,11 +54,11 @@ def merged(
         incoming = _with_bundles(incoming, present, bundles)
     if whole:
         return canonical(_stored(incoming, present))
+    withdrawn = False
     quiet = {*silent, *_new_silence(present, incoming)}
     changed: dict[str, Any] = {name: list(getattr(present, name)) for name in _UNSAID}
     changed["handles"] = list(present.handles)
     changed["values"] = _values(present, incoming)
-    changed["policies"] = _policies(present.policies, incoming.policies, quiet)
     changed["parents"] = _parents(present, incoming)
     changed["bitstreams"] = _bitstreams(present, incoming)
     changed["roles"] = list(
@@ -62,13 +66,14 @@ def merged(
     )
     if incoming.kind is Kind.ITEM:
         changed |= _item(present, incoming)
+        withdrawn = any(row.withdrawn for row in changed["items"])
     elif incoming.kind is Kind.COLLECTION:
         changed |= _collection(present, incoming)
     elif incoming.community and present.community:
         row = replace(present.community, logo=incoming.community.logo)
         changed["community"] = replace(row, admin=incoming.community.admin or row.admin)
-    elif incoming.kind is Kind.SITE:
-        changed["values"], changed["policies"] = list(present.values), list(present.policies)
+    own = {incoming.uuid, *parts(incoming)} | {row.subject for row in changed["values"]}
+    changed["policies"] = _policies(present.policies, incoming.policies, quiet, own, withdrawn)
     after = canonical(_stored(replace(incoming, **changed), present))
     if same(after, present):
         return present
@@ -108,27 +113,37 @@ def same_parts(present: Aip, incoming: Aip) -> dict[Uuid, Uuid]:
     if incoming.collection and present.collection and incoming.collection.template and present.collection.template:
         mapping[incoming.collection.template] = present.collection.template
     names, called = names_of(present), names_of(incoming)
-    free: defaultdict[tuple[str, Any], list[Uuid]] = defaultdict(list)
+    free: defaultdict[Any, list[Uuid]] = defaultdict(list)
+    inside, brought = _inside(present), _inside(incoming)
     there = {row.uuid for row in present.bundles}
-    keep = {row.uuid for row in incoming.bundles} & there
-    for bundle in present.bundles:
-        if bundle.uuid not in keep:
-            free["bundle", names.get(bundle.uuid)].append(bundle.uuid)
-    for bundle in sorted(incoming.bundles, key=lambda row: row.uuid):
-        waiting = free["bundle", called.get(bundle.uuid)]
-        if bundle.uuid not in there and waiting:
-            mapping[bundle.uuid] = waiting.pop(0)
-    files = _located(present, {})
-    there = set(files)
-    new = {uuid: key for uuid, key in _located(incoming, mapping).items() if uuid not in there}
-    taken = {row.uuid for row in incoming.bitstreams} & there
-    for uuid, key in files.items():
-        if uuid not in taken:
-            free["file", key].append(uuid)
-    for uuid, key in new.items():
-        if free["file", key]:
-            mapping[uuid] = free["file", key].pop(0)
+    waiting = [row.uuid for row in incoming.bundles if row.uuid not in there]
+    left = there - {row.uuid for row in incoming.bundles}
+    alike = [
+        (len(inside.get(old, set()) & brought.get(new, set())), old, new)
+        for new in waiting
+        for old in left
+        if (names.get(old) or "") == (called.get(new) or "")
+    ]
+    for _, old, new in sorted(alike, key=lambda each: (-each[0], each[1:])):  # of two of one name, that with its files
+        if old in left and new not in mapping:
+            mapping[new] = old
+            left.discard(old)
+    files, more = _located(present, {}), _located(incoming, mapping)
+    for uuid, place in files.items():
+        if uuid not in more:
+            free[place].append(uuid)
+    for uuid, place in more.items():
+        if uuid not in files and free[place]:
+            mapping[uuid] = free[place].pop(0)
     return mapping
+
+
+def _inside(aip: Aip) -> dict[Uuid, set[Uuid]]:
+    """The files of each bundle."""
+    found: dict[Uuid, set[Uuid]] = {}
+    for row in aip.placed:
+        found.setdefault(row.bundle, set()).add(row.bitstream)
+    return found
 
 
 def _located(aip: Aip, bundles: Mapping[Uuid, Uuid]) -> dict[Uuid, tuple[Any, ...]]:
@@ -192,36 +207,42 @@ def _with_bundles(incoming: Aip, present: Aip, bundles: Bundles) -> Aip:
 
 def _new_silence(present: Aip, incoming: Aip) -> set[Uuid]:
     """Parts of which packages never say a policy: logos and templates."""
-    parts = {row.uuid for row in (*incoming.items, *present.items)} - {incoming.uuid}
+    found = {row.uuid for row in (*incoming.items, *present.items)} - {incoming.uuid}
     if incoming.kind is Kind.COLLECTION:
-        parts |= {row.uuid for row in present.bundles} | {row.bitstream for row in present.placed}
+        found |= {row.uuid for row in present.bundles} | {row.bitstream for row in present.placed}
     for container in (incoming.community, incoming.collection, present.community, present.collection):
         if container is not None and container.logo:
-            parts.add(container.logo)
-    return parts
+            found.add(container.logo)
+    return found
 
 
-def _policies(present: Iterable[Policy], incoming: Iterable[Policy], silent: set[Uuid]) -> list[Policy]:
-    """Those of the package; of one that is there but for its type and description, those stay. Of `silent`: both."""
+def _policies(
+    present: Iterable[Policy], incoming: Iterable[Policy], silent: set[Uuid], parts: set[Uuid], withdrawn: bool
+) -> list[Policy]:
+    """Those of the package. Of one that is there but for what METSRIGHTS has no words for (type, description, a person
+    beside the group), all of it stays, and so do the actions of workflow and withdrawal; of `silent`: everything.
+    """
 
-    def key(row: Policy) -> tuple[Any, ...]:
-        return (row.subject, row.action, row.group, row.person, row.start, row.end, row.name)
+    def key(row: Policy, person: Uuid | None) -> tuple[Any, ...]:
+        return (row.subject, row.action, row.group, person, row.start, row.end, row.name)
 
     held: defaultdict[tuple[Any, ...], list[Policy]] = defaultdict(list)
     found: list[Policy] = []
-    quiet = []
-    for row in sorted(present, key=lambda row: (row.type or "", row.description or ""), reverse=True):
-        if row.subject in silent:
-            quiet.append(row)
-        else:
-            held[key(row)].append(row)
+    quiet = [row for row in present if row.subject in silent]
+    rest = [row for row in present if row.subject not in silent and row.subject in parts]
+    for row in sorted(rest, key=lambda row: (row.type or "", row.description or ""), reverse=True):
+        held[key(row, row.person if row.group is None else None)].append(row)
     spoken = {row.subject for row in quiet}
     for row in incoming:
         if row.subject in silent:
             found += [row] if row.subject not in spoken else []
-        else:
-            found.append(held[key(row)].pop() if held[key(row)] else row)
-    return found + quiet
+            continue
+        if withdrawn and row.action == _READ:
+            row = replace(row, action=_WITHDRAWN_READ)
+        same_ = held[key(row, row.person)]
+        found.append(same_.pop() if same_ else row)
+    unsaid = [row for rows in held.values() for row in rows if row.action in _UNSAID_ACTIONS]
+    return found + quiet + [row for row in unsaid if withdrawn or row.action != _WITHDRAWN_READ]
 
 
 def _likeness(row: Value) -> tuple[Any, ...]:
@@ -233,7 +254,10 @@ def _kept_if_alike(present: list[Value], incoming: list[Value]) -> list[Value]:
     """The incoming values of one field; the present ones as they stand, with their places, if the same is said."""
     held = sorted(present, key=lambda row: row.place)
     said = sorted(incoming, key=lambda row: row.place)
-    return held if list(map(_likeness, held)) == list(map(_likeness, said)) else said
+    ours, theirs = list(map(_likeness, held)), list(map(_likeness, said))
+    if ours == theirs or (len({row.place for row in held}) < len(held) and Counter(ours) == Counter(theirs)):
+        return held  # two in one place have no order
+    return said
 
 
 def _by_field(values: Iterable[Value]) -> dict[tuple[Uuid, str], list[Value]]:
@@ -259,9 +283,9 @@ def _values(present: Aip, incoming: Aip) -> list[Value]:
         elif subject == incoming.uuid or (subject == template and template):
             found += _kept_if_alike(theirs, own)
         elif subject in bundles:
-            found += _kept_if_alike(theirs, own) if own else theirs
+            found += _kept_if_alike(theirs, own) if any(row.text for row in own) else theirs
         elif subject in files:
-            unsaid = subject in logos or field not in _SAID_OF_FILES
+            unsaid = subject in logos or field not in _SAID_OF_FILES or not any(row.text for row in theirs)
             found += _kept_if_alike(theirs, own) if own else theirs if unsaid else []
     if present.collection:
         kept = {row.uuid for row in present.bundles} | {row.bitstream for row in present.placed}
@@ -323,19 +347,37 @@ def _item(present: Aip, incoming: Aip) -> dict[str, Any]:
     placed = {(row.bundle, row.bitstream, row.order): row for row in present.placed}
     files = {row.uuid for row in incoming.bitstreams}
     names = names_of(incoming)
+    originals = [row.uuid for row in incoming.bundles if names.get(row.uuid) == "ORIGINAL"]
     rows = []
     for bundle in incoming.bundles:
         own = bundles.get(bundle.uuid)
         if own is not None:
-            said_here = names.get(bundle.uuid) == "ORIGINAL" or bundle.primary
+            said_here = originals == [bundle.uuid] or bundle.primary
             primary = bundle.primary if said_here else own.primary if own.primary in files else None
             bundle = replace(own, primary=primary)
         rows.append(bundle)
     return {
         "items": [row],
         "bundles": rows,
-        "placed": [placed.get((row.bundle, row.bitstream, row.order), row) for row in incoming.placed],
+        "placed": [placed.get((row.bundle, row.bitstream, row.order), row) for row in incoming.placed]
+        + _second_places(present, incoming),
     }
+
+
+def _second_places(present: Aip, incoming: Aip) -> list[Placed]:
+    """Where files stand besides: a package has a file that is in two bundles in one of them only."""
+    said = {row.bitstream: row.bundle for row in incoming.placed}
+    bundles = {row.uuid for row in incoming.bundles}
+    taken = {(row.bundle, row.order) for row in incoming.placed}
+    first = {(row.bitstream, row.bundle) for row in present.placed}
+    return [
+        row
+        for row in present.placed
+        if row.bundle in bundles
+        and said.get(row.bitstream, row.bundle) != row.bundle
+        and (row.bitstream, said[row.bitstream]) in first
+        and (row.bundle, row.order) not in taken
+    ]
 
 
 def _collection(present: Aip, incoming: Aip) -> dict[str, Any]:
@@ -368,7 +410,7 @@ def _account(present: Aip, incoming: Aip) -> Aip:
     held, said = _by_field(present.values), _by_field(incoming.values)
     values = [row for key in held.keys() | said.keys() for row in (said.get(key) or held.get(key, []))]
     kept = {name: getattr(present, name) for name in LISTS if not getattr(incoming, name)}
-    after = replace(incoming, **kept, values=values)
+    after = replace(incoming, **{**kept, "values": values})
     if incoming.person and present.person:
         row = replace(incoming.person, legacy_id=present.person.legacy_id)
         if row.sub_frequency is None:

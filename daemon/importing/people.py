@@ -77,6 +77,8 @@ class Accounts:
                     "keep", aip.kind, aip.uuid, "", aip, later=True, notes=[f"group {said!r}: no such object"]
                 )
             name, here = translated, known.group(translated)
+            if here is not None and known.kind_of(here) is None:
+                here = None  # Anonymous, which counts as there before it is
         if here is None:
             there = known.kind_of(aip.uuid)
             renamed_group = aip.group is not None and aip.group.name != name

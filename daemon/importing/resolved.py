@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import uuid as uuids
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from daemon.export.bundles import filtered
 from daemon.importing import formats
-from daemon.importing.destination import Known, Registry
+from daemon.importing.destination import Known, Registry, TypeKey, type_key
 from daemon.importing.merged import merged, same, same_parts
 from daemon.importing.options import Mode, Options
 from daemon.importing.people import Account, Accounts
@@ -28,11 +28,13 @@ from daemon.importing.renamed import parts, renamed
 from daemon.target.native.resolve import references
 from events.aip.model import (
     Aip,
+    EntityType,
     Field,
     HandleRow,
     Kind,
     Member,
     Policy,
+    RelationshipType,
     Schema,
     Stored,
     Uuid,
@@ -346,31 +348,39 @@ class Resolver:
             elif here != uuid:
                 mapping[uuid] = here
         aip = _without(package, aip, lacking, plan.notes)
+        nothing = [row for row in aip.policies if row.action < 0]
+        if nothing:
+            plan.notes.append(f"{len(nothing)} policies that permit nothing that METSRIGHTS has words for")
+            aip = replace(aip, policies=[row for row in aip.policies if row.action >= 0])
         plan.registries += self.fields_of(aip, str(package.path))
         aip, made = formats.settled(package, aip, self.known.registry())
         plan.registries += made
         mapping |= {uuid: self.objects[uuid] for uuid in _far_items(aip) if uuid in self.objects}
         plan.origin = {mapping.get(row.uuid, row.uuid): row.uuid for row in aip.bitstreams}
         aip = renamed(aip, mapping)
-        stored = {row.uuid for row in aip.stored}
-        aip = replace(aip, names=[], stored=aip.stored + [Stored(row.uuid, None, 0) for row in aip.bitstreams
-                                                          if row.uuid not in stored])  # fmt: skip
+        aip = replace(aip, names=[], stored=_filed(aip))
         if package.related:
             plan.notes.append(f"relationships: a stock package has only traces of them ({len(package.related)})")
         return aip
 
     def fields_of(self, aip: Aip, where: str) -> list[Aip]:
-        """The registry documents that the object's metadata need. Raises UnknownField if they are not to be made."""
+        """The registry documents that the object's metadata and relationships need.
+
+        Raises UnknownField if they are not to be made.
+        """
         registry = self.known.registry()
-        unknown = sorted({row.field for row in aip.values} - registry.fields)
-        if unknown and not self.options.create_metadata_fields:
+        fields = sorted({row.field for row in aip.values} - registry.fields)
+        types = sorted({type_key(row) for row in aip.relations} - registry.types)
+        if (fields or types) and not self.options.create_metadata_fields:
+            what = "metadata field" if fields else "relationship type"
+            unknown = fields or ["/".join(key) for key in types]
             shown = ", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else "")
             raise UnknownField(
-                f"{where}: the registry has no metadata field {shown}",
+                f"{where}: the registry has no {what} {shown}",
                 [aip.uuid],
                 "`-o createMetadataFields=true` makes them; or add them in DSpace, and import again.",
             )
-        return new_fields(unknown, registry)
+        return new_fields(fields, registry) + new_types(types)
 
     def _with_template(self, aip: Aip) -> Aip:
         """The item with the metadata of its collection's template in every field that it has not itself."""
@@ -405,6 +415,33 @@ def new_fields(names: Iterable[str], registry: Registry) -> list[Aip]:
         )
         for schema, rows in by_schema.items()
     ]
+
+
+def new_types(keys: Sequence[TypeKey]) -> list[Aip]:
+    """The registry document that makes those relationship types, without limits to their numbers."""
+    if not keys:
+        return []
+    labels = sorted({label for left, _, _, right in keys for label in (left, right)})
+    rows = [
+        RelationshipType(left, right, leftward, rightward, 0, None, 0, None, False, False, 0)
+        for left, leftward, rightward, right in keys
+    ]
+    return [
+        Aip(
+            kind=Kind.REGISTRY,
+            uuid=derived_uuid("entities"),
+            key="entities",
+            entity_types=[EntityType(label) for label in labels],
+            relationship_types=rows,
+        )
+    ]
+
+
+def _filed(aip: Aip) -> list[Stored]:
+    """Where each file is to lie: one that does not say it gets an id of its own, always the same."""
+    said = {row.uuid: row for row in aip.stored}
+    rows = [said.get(row.uuid) or Stored(row.uuid, None, 0) for row in aip.bitstreams]
+    return [replace(row, internal_id=row.internal_id or str(uuids.UUID(row.uuid).int | 1 << 126)) for row in rows]
 
 
 def _far_items(aip: Aip) -> set[Uuid]:

@@ -52,22 +52,21 @@ class Place(NamedTuple):
 
     `person` runs the packager, and becomes the submitter where the right one is not known; `controlled` are the
     metadata fields with an authority (none as shipped); `canonical` begins the links of handles, None if not known.
-    `typed`: packages of containers bring the groups of their roles; `registries` are loaded by DSpace's own commands;
-    `withdraws`: a second package withdraws an item after the first has restored it. Driver `packager` does these three.
+    `registries` are loaded by DSpace's own commands; `withdraws`: a second package withdraws an item after the first
+    has restored it. Driver `packager` does these two.
     """
 
     person: Uuid = reference(Kind.PERSON, "who runs the packager")
     controlled: frozenset[str] = frozenset()
     canonical: str | None = None
-    typed: bool = False
     registries: bool = False
     withdraws: bool = False
 
 
 SHIPPED: Final = Place()
-"""A target as DSpace ships it, and nothing but the packages."""
+"""A target as DSpace ships it, and nothing but the packages of an export."""
 
-DRIVEN: Final = Place(typed=True, registries=True, withdraws=True)
+DRIVEN: Final = Place(registries=True, withdraws=True)
 """A target as DSpace ships it, behind driver `packager`."""
 
 

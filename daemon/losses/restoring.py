@@ -296,7 +296,7 @@ class _Container(_Object):
 
     def _typed(self, group: Uuid | None) -> Uuid | None:
         """A group of a role, if the package brings it as such."""
-        return group if self.at.typed and group in self.names else None
+        return group if group in self.names else None
 
 
 # --- items ----------------------------------------------------------------------------------------------------------
@@ -322,7 +322,9 @@ class _Item(_Object):
         self._licence()
         self.policies += self.declared(self.uuid, self.uuid)
         if self.withdrawn:
-            self.policies = [replace(row, action=12) if row.action in (0, -1) else row for row in self.policies]
+            # the second package states no rights: the item keeps its own, bundles and files come without any
+            own = [row for row in self.policies if row.subject == self.uuid]
+            self.policies = [replace(row, action=12) if row.action in (0, -1) else row for row in own]
         return self.finished(
             bundles=self.bundles, placed=self.placed, items=[self._row(row)], parents=self._parents(row),
             **self._versions(),

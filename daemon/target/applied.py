@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
+from daemon.losses.summary import Summary
 from daemon.target.batch import Drifted
 from events.aip.model import Uuid
 from events.errors import AipstreamError
@@ -41,7 +42,7 @@ class Applied:
     released: int = 0
     files: int = 0
     drifted: list[Drifted] = field(default_factory=list)
-    losses: list[tuple[Uuid, str]] = field(default_factory=list)
+    losses: Summary = field(default_factory=Summary)
     differing: list[Uuid] = field(default_factory=list)
 
     def add(self, other: Applied) -> None:

@@ -6,10 +6,11 @@ or later than they do, never earlier. So an event may be applied twice, which is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from daemon.dspace.sequences import SequenceChange
+from daemon.losses import Loss
 from daemon.target.applied import Applied
 from daemon.target.batch import Ahead
 from daemon.target.ledger import Parked
@@ -90,6 +91,10 @@ class Reading(Protocol):
 
     def parked(self, uuids: Sequence[Uuid] | None = None) -> list[Parked]:
         """What is parked, or what of `uuids` is."""
+        ...
+
+    def losses(self, uuids: Sequence[Uuid] | None = None) -> Iterator[Loss]:
+        """What was lost of every object as it was written last, or of those of `uuids`; one a code."""
         ...
 
     def summary(self, log: str) -> dict[str, Any]:

@@ -5,11 +5,12 @@ Invariant: read only, no lock; a target that was never prepared reads as one int
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from daemon.dspace.connect import connect
-from daemon.target import ledger
+from daemon.losses import Loss
+from daemon.target import ledger, losses
 from daemon.target.ledger import Parked
 from events.aip.model import Uuid
 from events.event import Position, lsn_text
@@ -37,6 +38,11 @@ class NativeReading:
     def parked(self, uuids: Sequence[Uuid] | None = None) -> list[Parked]:
         """What is parked, or what of `uuids` is."""
         return ledger.parked(self._connection, uuids) if self._there else []
+
+    def losses(self, uuids: Sequence[Uuid] | None = None) -> Iterator[Loss]:
+        """What was lost of those objects, or of all."""
+        if self._there and losses.known(self._connection):
+            yield from losses.recorded(self._connection, uuids)
 
     def summary(self, log: str) -> dict[str, Any]:
         """See `daemon.target.port.Reading`."""

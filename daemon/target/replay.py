@@ -21,7 +21,9 @@ from daemon.dspace import sequences, version
 from daemon.dspace.connect import Connection, connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.failpoint import failpoint
-from daemon.target import ledger, neighbours, reindex
+from daemon.losses import Loss
+from daemon.losses.summary import merged
+from daemon.target import ledger, losses, neighbours, reindex
 from daemon.target.applied import Applied, EditedOnTarget, ParentMissing
 from daemon.target.batch import Ahead, Decided, Drifted, OnDrift, Put, decide, newest, parked
 from daemon.target.drift import digests, edited
@@ -281,6 +283,7 @@ class NativeTarget:
         failpoint("replay.files")
         deletes = [(entry.event.kind, entry.event.uuid) for entry in decided.deletes]
         missing: dict[Uuid, set[Uuid]] = {}
+        lost: list[Loss] = []
         shapes: reindex.Shapes | None = None
         if puts or deletes:
             aips = [put.aip for put in puts]
@@ -290,9 +293,11 @@ class NativeTarget:
             if near and any(written.touched.get(table) for table in neighbours.SHARED):
                 neighbours.keep_up(connection, near, self.options)
             missing = written.missing
-            done.losses += written.losses
+            lost = merged(written.losses)
+            done.losses += lost
         failpoint("replay.written")
         here = self._record(puts, decided, missing, done)
+        self._record_losses(puts, decided, lost)
         if shapes is not None:
             changed = [put for put in puts if before.get(put.event.uuid) != here.get(put.event.uuid)]
             reindex.note(connection, shapes, changed, [entry.event for entry in decided.deletes])
@@ -331,6 +336,7 @@ class NativeTarget:
         if same:
             ledger.settle(self.connection, [(put.event.uuid, put.position) for put in same])
             ledger.set_waiting(self.connection, [put.event.uuid for put in same], {})
+            losses.record(self.connection, [(put.event.uuid, put.position) for put in same], [])
         return puts, here
 
     def _held_up(
@@ -352,6 +358,12 @@ class NativeTarget:
             aside += [_orphan(put, needs) for put in puts if (needs := missing.get(put.event.uuid))]
             puts = [put for put in puts if put.event.uuid not in missing]
         return puts
+
+    def _record_losses(self, puts: Sequence[Put], decided: Decided, lost: Sequence[Loss]) -> None:
+        """What was lost of those objects now is all that counts."""
+        done = [(put.event.uuid, put.position) for put in puts]
+        done += [(entry.event.uuid, entry.position) for entry in decided.deletes]
+        losses.record(self.connection, done, lost)
 
     def _record(
         self, puts: Sequence[Put], decided: Decided, missing: dict[Uuid, set[Uuid]], done: Applied

@@ -129,9 +129,10 @@ def local(element: etree._Element) -> str:
 
 
 def place(element: etree._Element) -> str:
-    """How a message names an element: its local name, its ID if it has one, and its line."""
-    identity = element.get("ID")
-    named = f"{local(element)} {identity!r}" if identity else local(element)
+    """How a message names an element: its local name, its ID if it has one (both not without end), and its line."""
+    identity = (element.get("ID") or "")[:80]
+    name = local(element)[:80]
+    named = f"{name} {identity!r}" if identity else name
     return f"{named} (line {element.sourceline})"
 
 

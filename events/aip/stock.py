@@ -98,7 +98,9 @@ class _Manifest:
         self.sections: dict[str, etree._Element] = {}
         for section in root:
             if markup.local(section) in {"dmdSec", "amdSec"}:
-                identity = section.get("ID", "")
+                identity = section.get("ID")
+                if identity is None:
+                    continue  # nothing can refer to it
                 if identity in self.sections:
                     raise InvalidAip(f"{markup.place(section)}: there are two sections of that ID")
                 self.sections[identity] = section

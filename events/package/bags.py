@@ -20,6 +20,7 @@ from events.package.bag_objects import BagObject
 from events.package.checked import verifiable
 from events.package.limits import Limits
 from events.package.manifests import shortened
+from events.package.xml import refused
 
 _DECLARATION: Final = "bagit.txt"
 _MANIFEST: Final = re.compile(r"(tag)?manifest-([a-z0-9]+)\.txt")
@@ -76,7 +77,7 @@ def bag_package(holder: Holder, limits: Limits) -> Package:
         raise InvalidPackage(str(error)) from error
     except InvalidAip as error:
         holder.close()
-        raise InvalidPackage(f"{holder.path}: {error}") from error
+        raise refused(str(holder.path), error) from error
     except BaseException:
         holder.close()
         raise

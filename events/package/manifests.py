@@ -4,12 +4,11 @@ Which entry of the zip holds a bitstream's content, its `file` in the manifest s
 has no `file` (a bitstream in two bundles, in a template item) stand under `bitstream_<uuid>`.
 
 An entry without bytes may be an empty file or one that could not be read at the export; the manifest decides: it is an
-empty file if the manifest gives the checksum of nothing, or a size of 0 (aip-format 9, 13).
+empty file only if no size above 0 is said of it, neither in METS nor in PREMIS (aip-format 9, 13).
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,9 +28,9 @@ from events.package.zips import Archive
 MANIFEST: Final = "mets.xml"
 
 _ENTRY: Final = re.compile(r"bitstream_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:\.[^/]*)?")
-_NOTHING: Final = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 _SHA256: Final = "SHA-256"
 _MOST_DOUBTS: Final = 100
+_LONGEST_DOUBT: Final = 300
 
 
 def manifest_package(path: Path, manifest: Manifest, archive: Archive | None) -> Package:
@@ -78,10 +77,11 @@ def manifest_package(path: Path, manifest: Manifest, archive: Archive | None) ->
 
 
 def shortened(doubts: list[str]) -> tuple[str, ...]:
-    """The first hundred doubts: a package may have been made to have a million."""
+    """The first hundred doubts, none longer than a few lines: a package may have been made to have a million."""
+    first = tuple(doubt[:_LONGEST_DOUBT] for doubt in doubts[:_MOST_DOUBTS])
     if len(doubts) <= _MOST_DOUBTS:
-        return tuple(doubts)
-    return (*doubts[:_MOST_DOUBTS], f"and {len(doubts) - _MOST_DOUBTS} more")
+        return first
+    return (*first, f"and {len(doubts) - _MOST_DOUBTS} more")
 
 
 def _people(root: etree._Element, aip: Aip) -> tuple[Aip, ...]:
@@ -101,7 +101,7 @@ def _contents(aip: Aip, entries: dict[Uuid, str], archive: Archive, doubts: list
     for row in aip.bitstreams:
         name = entries.get(row.uuid) or by_name.get(row.uuid)
         entry = archive.entries.get(name) if name else None
-        if entry is None or (entry.size == 0 and row.size > 0 and row.checksum != _NOTHING):
+        if entry is None or (entry.size == 0 and row.size > 0):
             if row.size:
                 missing.append(name or row.uuid)
             continue
@@ -131,7 +131,7 @@ class _Opener:
     def open(self, bitstream: Uuid) -> BinaryIO:
         """The content, for reading. Raises ChecksumMismatch at once if its size is not the manifest's."""
         row, content = self.rows[bitstream], self.contents[bitstream]
-        if content.size != row.size and not (content.size == 0 and row.checksum == _NOTHING):
+        if content.size != row.size:
             raise ChecksumMismatch(
                 f"{self.archive.path}: {content.entry} has {content.size} bytes, the manifest says {row.size}", HINT
             )

@@ -29,7 +29,7 @@ from events.package.file import SteadyFile
 from events.package.limits import DEFAULT, Limits
 from events.package.manifests import MANIFEST, manifest_package, shortened
 from events.package.tars import Tar, is_tar
-from events.package.xml import parsed_manifest
+from events.package.xml import parsed_manifest, refused
 from events.package.zips import MAGIC, Archive
 
 START: Final = 512
@@ -78,7 +78,7 @@ def _zip(path: Path, limits: Limits) -> Package:
         archive.close()
         if isinstance(error, InvalidPackage):
             raise
-        raise InvalidPackage(f"{path}: {MANIFEST}: {error}") from error
+        raise refused(f"{path}: {MANIFEST}", error) from error
     except BaseException:
         archive.close()
         raise
@@ -110,7 +110,7 @@ def _bare(file: SteadyFile, limits: Limits) -> Package:
             return manifest_package(path, manifest, None)
         return _accounts(path, manifest.root)
     except InvalidAip as error:
-        raise InvalidPackage(f"{path}: {error}") from error
+        raise refused(str(path), error) from error
 
 
 def _accounts(path: Path, root: etree._Element) -> Package:

@@ -177,7 +177,7 @@ class Tar:
         try:
             return int(text, 8) if text else 0
         except ValueError as error:
-            raise self._refused(f"a header of it is damaged: {text!r} is no number") from error
+            raise self._refused(f"no tar, or a header of it is damaged: {text!r} is no number") from error
 
     def _number(self, text: str | None, otherwise: int) -> int:
         if text is None:

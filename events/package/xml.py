@@ -32,6 +32,14 @@ class Manifest(NamedTuple):
     children: tuple[Link, ...]
 
 
+_LONGEST: Final = 500
+
+
+def refused(where: str, error: InvalidAip) -> InvalidPackage:
+    """The refusal of a package for what is wrong in a document. What the document says in it has an end."""
+    return InvalidPackage(f"{where}: {str(error)[:_LONGEST]}")
+
+
 def parsed(where: str, content: bytes, limits: Limits) -> etree._Element:
     """The root of a document of a package. Raises InvalidPackage for what is not well-formed, or refused."""
     marks = content.count(b"<") + content.count(b"=")
@@ -40,7 +48,7 @@ def parsed(where: str, content: bytes, limits: Limits) -> etree._Element:
     try:
         return markup.parse(content)
     except InvalidAip as error:
-        raise InvalidPackage(f"{where}: {error}") from error
+        raise refused(where, error) from error
 
 
 def parsed_manifest(where: str, stream: BinaryIO, size: int, limits: Limits) -> Manifest:
@@ -74,7 +82,7 @@ def parsed_manifest(where: str, stream: BinaryIO, size: int, limits: Limits) -> 
     except InvalidPackage:
         raise
     except InvalidAip as error:
-        raise InvalidPackage(f"{where}: {error}") from error
+        raise refused(where, error) from error
     return Manifest(root, tuple(children))
 
 

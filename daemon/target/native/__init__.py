@@ -20,6 +20,7 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812 -- it is a class
 
 from daemon.dspace.connect import Connection
 from daemon.dspace.facets import Options
+from daemon.losses import Loss
 from daemon.target.native.between import write_relations, write_versions
 from daemon.target.native.common import write_common
 from daemon.target.native.containers import write_containers
@@ -44,13 +45,13 @@ class Written:
     """What came of a batch, by the source's UUIDs.
 
     `missing`: object to referenced objects that are not on the target, so that the reference was left out. `losses`:
-    (object, text) of what this target has no place for. `touched`: rows inserted, updated or deleted, by table.
+    what this target has no place for. `touched`: rows inserted, updated or deleted, by table.
     `groups_changed`: a group or a membership did, which a running DSpace caches for an hour.
     """
 
     missing: dict[Uuid, set[Uuid]] = field(default_factory=dict)
     groups_changed: bool = False
-    losses: list[tuple[Uuid, str]] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
     touched: dict[str, int] = field(default_factory=dict)
 
 
@@ -108,7 +109,7 @@ def _write_puts(
         if dropper:
             dropper.items()
             dropper.parts()
-        losses = losses + write_common(writer, stage, options, rare)
+        losses = losses + _own_handles(write_common(writer, stage, options, rare), objects)
         if stage.has("put_item"):
             write_submissions(writer, stage, rare)
             if any(aip.versions for aip in objects) or "versionitem" in rare:
@@ -117,6 +118,18 @@ def _write_puts(
                 write_relations(writer, options)
     write_tombstones(writer, stage)
     return Written(names.missing, changed, losses)
+
+
+def _own_handles(refused: Sequence[tuple[Uuid, str]], objects: Sequence[Aip]) -> list[Loss]:
+    """The losses of handles that are this site's own, by the object (or part of one) that wanted them."""
+    owners = {row.subject: aip for aip in objects for row in aip.handles}
+    found = []
+    for subject, handle in refused:
+        aip = owners.get(subject)
+        if aip is not None:
+            lost = f"handle {handle} is the target site's own"
+            found.append(Loss(aip.uuid, aip.kind, aip.handle, "site-handle", 1, lost))
+    return found
 
 
 def _note_what_goes(cursor: Cursor, stage: Stage, writer: Writer) -> Dropper | None:

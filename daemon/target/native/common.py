@@ -146,7 +146,7 @@ have nothing that could be updated: one with another frequency is another one.""
 
 
 def write_common(writer: Writer, stage: Stage, options: Options, rare: AbstractSet[str]) -> list[tuple[Uuid, str]]:
-    """Write all of it; `put_subject` must be in `dspaceobject`. Returns what could not be, as (uuid, text).
+    """Write all of it; `put_subject` must be in `dspaceobject`. Returns handles that could not be.
 
     `rare` names the tables in which the target has something of the batch's objects (`rare_rows`).
     """
@@ -174,4 +174,4 @@ def write_handles(writer: Writer, stage: Stage) -> list[tuple[Uuid, str]]:
     writer.run("handle", _BIND)
     writer.run("handle", _ADD)
     writer.run("handle", _RANK)
-    return [(uuid, f"handle {handle} is the target site's own") for uuid, handle in taken]
+    return [(uuid, handle) for uuid, handle in taken]

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from daemon.dspace.facets import Options
+from daemon.losses import Loss
 from daemon.target.native.between import gather_relations, gather_versions
 from daemon.target.native.resolve import Resolver
 from daemon.target.native.stage import Stage
@@ -65,14 +66,14 @@ def check(aip: Aip) -> None:
 
 
 class Gatherer:
-    """Turns objects into staged rows. `losses` are what this target has no place for, as (uuid, text)."""
+    """Turns objects into staged rows. `losses` are what this target has no place for."""
 
     def __init__(self, stage: Stage, names: Resolver, options: Options, internal_ids: Mapping[Uuid, str]) -> None:
         self.stage = stage
         self.names = names
         self.options = options
         self.internal_ids = internal_ids
-        self.losses: list[tuple[Uuid, str]] = []
+        self.losses: list[Loss] = []
         self._subscriptions_staged = 0
 
     def gather(self, puts: Sequence[Aip]) -> None:
@@ -184,7 +185,7 @@ class Gatherer:
                 format_id, exact = names.format(aip.uuid, bitstream.format)
                 if not exact:
                     lost = f"the format {bitstream.format} of {bitstream.uuid} is not registered: Unknown was written"
-                    self.losses.append((aip.uuid, lost))
+                    self.losses.append(Loss(aip.uuid, aip.kind, aip.handle, "format", 1, lost))
                 add(
                     "put_bitstream",
                     bitstream.uuid,
@@ -272,9 +273,8 @@ class Gatherer:
         if security is None or self.options.security:
             return True
         done = "its level was left out" if security == PUBLIC else "it was left out, for here everybody could read it"
-        self.losses.append(
-            (aip.uuid, f"{field} of {subject} has security level {security}, which this DSpace lacks: {done}")
-        )
+        lost = f"{field} of {subject} has security level {security}, which this DSpace lacks: {done}"
+        self.losses.append(Loss(aip.uuid, aip.kind, aip.handle, "security", 1, lost))
         return security == PUBLIC
 
     def _subscriptions(self, aip: Aip, own: Mapping[Uuid, int]) -> None:

@@ -1,11 +1,47 @@
-"""What stock DSpace loses of one object, whatever the target had of it before."""
+"""What of an object does not arrive through this driver: by comparing it with what DSpace makes of its package.
+
+Two sources are put together. `daemon.losses` says what a restore loses of the rows of an object; the books say what
+the target keeps though the source changed it (`kept`), which is more than one package can tell.
+
+Invariant: of one object there is one loss a code.
+"""
 
 from __future__ import annotations
 
-from daemon.losses import Loss
-from events.aip.model import Aip
+from typing import Final
+
+from msgspec import structs
+
+from daemon.losses import Loss, compare
+from daemon.losses.release import DRIVEN
+from daemon.losses.stock import restored
+from daemon.target.packager import kept
+from daemon.target.packager.books import Standing
+from events.aip.model import Aip, Kind
+
+NEWEST: Final = "10"
+"""The release that is supposed if the target does not tell its own."""
+
+_BOOKED: Final = frozenset({"moved", "unmapped", "parents", "reinstated", "handle", "renamed", "state"})
+"""What the books know better: they remember more than the last package."""
 
 
-def carried(aip: Aip) -> list[Loss]:  # noqa: ARG001 - the rows are compared by daemon.losses once it is there
-    """The losses of an object by its rows."""
-    return []
+def losses(aip: Aip, version: str, after: Standing | None = None, prior: Aip | None = None) -> list[Loss]:
+    """The losses of an object. `after` is where it stands on the target then, None if it is not brought there; `prior`
+    is what it was when it was loaded before.
+    """
+    existing = restored(prior, version, at=DRIVEN) if prior is not None and after is not None else None
+    made = restored(aip, version, existing=existing, at=DRIVEN)
+    if made is not None and kept.is_withdrawn(aip):
+        made = _without_files_rights(made)
+    found = {loss.code: loss for loss in compare.losses(aip, made)}
+    if after is not None and made is not None:
+        found = {code: loss for code, loss in found.items() if code not in _BOOKED or aip.kind is Kind.REGISTRY}
+        found |= {loss.code: loss for loss in kept.losses(aip, after)}
+    return list(found.values())
+
+
+def _without_files_rights(made: Aip) -> Aip:
+    """A withdrawn item keeps its own policies; its bundles and files come without any."""
+    parts = {row.uuid for row in made.bundles} | {row.uuid for row in made.bitstreams}
+    return structs.replace(made, policies=[row for row in made.policies if row.subject not in parts])

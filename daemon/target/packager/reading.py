@@ -32,10 +32,11 @@ class PackagerReading:
         """What is parked, or what of `uuids` is."""
         return self._books.parked(uuids) if self._books else []
 
-    def losses(self) -> Iterator[Loss]:
-        """What was lost of every object, by code."""
+    def losses(self, uuids: Sequence[Uuid] | None = None) -> Iterator[Loss]:
+        """What was lost of every object, or of those, by code."""
+        wanted = None if uuids is None else frozenset(uuids)
         if self._books:
-            yield from self._books.losses()
+            yield from (loss for loss in self._books.losses() if wanted is None or loss.uuid in wanted)
 
     def summary(self, log: str) -> dict[str, Any]:
         """See `daemon.target.port.Reading`. `process` is whether a replayer, or a command of DSpace, works."""

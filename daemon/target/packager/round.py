@@ -19,7 +19,7 @@ from daemon.target.batch import decode, parked
 from daemon.target.ledger import Parked
 from daemon.target.packager import deletion, kept, packing, registries
 from daemon.target.packager.books import Standing, State
-from daemon.target.packager.carried import carried
+from daemon.target.packager.carried import losses as lost_of
 from daemon.target.packager.loader import Loader, Prepared
 from daemon.target.packager.steps import Phase, Work, container_of_role, ordered
 from events.aip.model import Aip, GroupRow, Kind, Uuid
@@ -100,7 +100,8 @@ class Round:
             if error is not None:
                 self._park(work, PackageRefused(error))
             else:
-                self._note([Standing(work.uuid, work.kind, work.position, State.THERE, aip.key)], carried(aip))
+                there = Standing(work.uuid, work.kind, work.position, State.THERE, aip.key)
+                self._note([there], lost_of(aip, self.target.version))
                 self.new_names = True
             self._progress(1)
 
@@ -145,8 +146,7 @@ class Round:
         for each in run:
             self.arrived.add(each.work.uuid)
             self.new_names |= each.work.kind in (Kind.PERSON, Kind.GROUP) and each.work.before is None
-            lost = [loss.code for loss in each.losses]
-            self.applied.losses += [(each.work.uuid, code) for code in lost]
+            self.applied.losses += each.losses
         self.books.note([each.standing for each in run], [loss for each in run for loss in each.losses])
         failpoint("replay.recorded")
         self.applied.written += sum(1 for each in run if not each.work.gone)
@@ -256,7 +256,7 @@ class Round:
         after = kept.standing(work, aip, work.position)
         if work.phase is Phase.GROUPS and _of_roles_left(aip, work):
             after = after._replace(position=work.position - 1)
-        return Prepared(work, after, roles=(aip,), losses=tuple(carried(aip) + kept.losses(aip, after)))
+        return Prepared(work, after, roles=(aip,), losses=self._lost(work, aip, after))
 
     def _pack(self, work: Work, aip: Aip) -> Prepared | None:
         """The packages of a community, collection or item. None for an item that stock would publish."""
@@ -272,8 +272,14 @@ class Round:
             names.append(f"{aip.kind}-{aip.uuid}-{way}.zip")
             size += packing.write(aip, self.folder / names[-1], self.target.blobs, groups=groups, way=way)
         instead = before.name if before is not None and before.name and before.name != aip.handle else None
-        lost = tuple(carried(aip) + kept.losses(aip, after))
-        return Prepared(work, after, tuple(names), size=size, losses=lost, instead=instead)
+        return Prepared(work, after, tuple(names), size=size, losses=self._lost(work, aip, after), instead=instead)
+
+    def _lost(self, work: Work, aip: Aip, after: Standing) -> tuple[Loss, ...]:
+        prior = None
+        if work.before is not None and work.before.present:
+            entry = self.target.log.latest(work.uuid, work.before.position)
+            prior = decode(entry.event) if entry is not None and entry.event.type is Type.PUT else None
+        return tuple(lost_of(aip, self.target.version, after, prior))
 
     def _groups_of(self, aip: Aip) -> list[Aip]:
         """The groups of a container's roles, as they stand at this moment."""
@@ -293,10 +299,7 @@ class Round:
             found = aip if aip is not None else self._read(work)
             if found is None:
                 return
-            lost = carried(found)
-            if aip is not None:
-                detail = "a draft or superseded version, which stock would publish"
-                lost = [Loss(work.uuid, work.kind, work.event.handle, "not_archived", 1, detail)]
+            lost = lost_of(found, self.target.version)
         state = State.DELETED if work.gone else State.LEFT_OUT
         self._note([Standing(work.uuid, work.kind, work.position, state, work.event.handle)], lost)
         self._progress(1)
@@ -377,7 +380,7 @@ class Round:
     def _note(self, standings: Sequence[Standing], losses: Sequence[Loss]) -> None:
         self.books.note(standings, losses)
         self.arrived.update(row.uuid for row in standings)
-        self.applied.losses += [(loss.uuid, loss.code) for loss in losses]
+        self.applied.losses += losses
 
     def _park(self, work: Work, error: Exception) -> None:
         self._failed.add(work.uuid)

@@ -12,6 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -28,6 +29,7 @@ from daemon.target.batch import Ahead
 from daemon.target.ledger import Parked
 from daemon.target.packager import books, command
 from daemon.target.packager.books import Books
+from daemon.target.packager.carried import NEWEST
 from daemon.target.packager.command import CommandLine
 from daemon.target.packager.round import Round
 from daemon.target.packager.steps import plan
@@ -42,6 +44,7 @@ logger = structlog.get_logger(__name__)
 PACKAGES: Final = "packages"
 """The folder of packages on their way, in the work folder."""
 
+_VERSION: Final = re.compile(r"DSpace version:\s*([0-9]+\.[0-9][\w.-]*)", re.IGNORECASE)
 _EMPTY_SITE: Final = 'value 0 is out of bounds for sequence "handle_seq"'
 """Stock's script ends with the sequence of handles, and fails there where the repository has none yet: harmless."""
 
@@ -63,6 +66,7 @@ class PackagerTarget:
         self._books: Books | None = None
         self._command: CommandLine | None = None
         self._resumed = False
+        self._version: str | None = None
 
     # --- books and command ------------------------------------------------------------------------------------------
 
@@ -93,6 +97,17 @@ class PackagerTarget:
         self.books  # noqa: B018 - opening them is what takes the lock
         assert self._command is not None  # noqa: S101 - set together with the books
         return self._command
+
+    @property
+    def version(self) -> str:
+        """The release of the target's DSpace, as it says itself; asked once. What it loses depends on it."""
+        if self._version is None:
+            said = self.command("dsrun", "org.dspace.app.util.Version")
+            found = _VERSION.search(said.text)
+            self._version = found[1] if found else NEWEST
+            if not found:
+                logger.warning("packager.version", supposed=NEWEST, reason=said.reason())
+        return self._version
 
     def close(self) -> None:
         """Give the books, and with them the lock, back."""

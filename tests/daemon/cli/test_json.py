@@ -7,7 +7,7 @@ import json
 from tests.daemon.cli.place import Place
 
 KEYS = {
-    ("status",): {"log", "capture", "replay", "lag", "verified"},
+    ("status",): {"log", "capture", "replay", "lag", "index", "verified"},
     ("verify",): {"equal", "lsn", "compared", "more", "local", "seconds", "differences"},
     ("check",): {"ok", "preconditions"},
     ("log",): {"end", "events"},

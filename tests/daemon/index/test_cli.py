@@ -57,14 +57,14 @@ def test_a_status_is_a_failure_and_its_reason_is_told(indexer: CommandIndexer, l
         echo 'java.lang.IllegalArgumentException: Cannot resolve x to a DSpace object'
         for n in 1 2 3 4 5 6 7 8 9; do printf '\\tat org.dspace.discovery.IndexClient.internalRun\\n'; done
         exit 1""")
-    with pytest.raises(IndexFailed, match="ended with status 1: .*Cannot resolve x to a DSpace object$"):
+    with pytest.raises(IndexFailed, match=r"ended with status 1: .*Cannot resolve x to a DSpace object$"):
         indexer.tell(ONE, never)
 
 
 def test_an_exception_that_ends_well_is_a_failure(indexer: CommandIndexer, launcher: Launcher) -> None:
     """DSpace's launcher may end with 0 in spite of one."""
     launcher.does("echo 'org.apache.solr.common.SolrException: no such core'")
-    with pytest.raises(IndexFailed, match="said: org.apache.solr.common.SolrException: no such core"):
+    with pytest.raises(IndexFailed, match=r"said: org.apache.solr.common.SolrException: no such core"):
         indexer.tell(ONE, never)
 
 
@@ -93,7 +93,7 @@ def test_a_log_that_begins_anew_at_midnight_is_read_from_its_beginning(
 def test_a_flood_of_output_is_no_burden(indexer: CommandIndexer, launcher: Launcher) -> None:
     """Only its end is read."""
     launcher.does("head -c 50000000 /dev/zero | tr '\\0' 'x'; echo; echo the end of it; exit 4")
-    with pytest.raises(IndexFailed, match="status 4.*the end of it") as raised:
+    with pytest.raises(IndexFailed, match=r"status 4.*the end of it") as raised:
         indexer.tell(ONE, never)
     assert len(str(raised.value)) < 2000
 

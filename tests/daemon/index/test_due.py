@@ -11,7 +11,8 @@ from tests.daemon.index.site import Site
 ARCHIVED = """select uuid::text from item where in_archive
     and not exists (select from versionitem v where v.item_id = uuid) order by uuid"""
 TITLE = """update metadatavalue set text_value = text_value || '!'
-    where dspace_object_id = %s and metadata_field_id in (select metadata_field_id from metadatafieldregistry where element = 'title' and qualifier is null)"""
+    where dspace_object_id = %s and metadata_field_id in (
+      select metadata_field_id from metadatafieldregistry where element = 'title' and qualifier is null)"""
 
 
 def states(rows: dict[str, Row]) -> dict[str, tuple[str, bool]]:

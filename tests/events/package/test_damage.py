@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,13 +11,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lxml import etree
 
+from events.aip import read, write
 from events.errors import AipstreamError
 from events.package import Package
 from events.package.listing import no_package, packages
 from events.package.reading import open_package
 from tests.events.package.composed import bag_entries, item, item_entries, item_payload, tarred, zipped
-from tests.events.package.test_stock_zips import collection
+from tests.events.package.test_stock_zips import collection, site
 
 RELAXED = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -65,13 +68,56 @@ def test_a_damaged_package_is_refused_or_still_right(tmp_path: Path, form: str) 
     holds()
 
 
+DOCUMENTS = {"item": item().encode(), "collection": collection().encode(), "site": site().encode()}
+BAG = {f"bag {name}": content for name, content in item_payload().items() if content.startswith(b"<")}
+
+
+@pytest.mark.parametrize("name", [*DOCUMENTS, *BAG])
+def test_a_document_with_a_hole_is_refused_or_read(tmp_path: Path, name: str) -> None:
+    """Elements and attributes taken out, doubled, moved, emptied or exchanged at random."""
+    path = tmp_path / "a.zip"
+
+    @RELAXED
+    @given(st.data())
+    def holds(data: st.DataObject) -> None:
+        root = etree.fromstring((DOCUMENTS | BAG)[name])
+        elements = list(root.iter())
+        for _ in range(data.draw(st.integers(1, 4))):
+            element, other = (data.draw(st.sampled_from(elements)) for _ in range(2))
+            what = data.draw(st.integers(0, 5))
+            parent = element.getparent()
+            if what == 0 and parent is not None:
+                parent.remove(element)
+            elif what == 1 and element.attrib:
+                del element.attrib[data.draw(st.sampled_from(sorted(element.attrib)))]
+            elif what == 2 and element.attrib:
+                value = data.draw(st.sampled_from(["", "x", "-1", "hdl:", *other.attrib.values()]))
+                element.set(data.draw(st.sampled_from(sorted(element.attrib))), value)
+            elif what == 3:
+                other.append(copy.deepcopy(element))
+            elif what == 4:
+                element.text = data.draw(st.sampled_from([None, "x", other.text]))
+            else:
+                element.tag = other.tag
+        document = etree.tostring(root)
+        if name in DOCUMENTS:
+            zipped(path, item_entries() | {"mets.xml": document})
+        else:
+            zipped(path, bag_entries(item_payload() | {name.removeprefix("bag "): document}))
+        with suppress(AipstreamError), open_package(path) as package:
+            assert len(read_whole(package)) == len(package.contents)
+            assert package.aip is None or read(write(package.aip)) == package.aip
+
+    holds()
+
+
 @pytest.mark.parametrize("form", ["stored", "tar"])
 def test_every_byte_counts(tmp_path: Path, form: str) -> None:
     """Each byte of a small package flipped in turn."""
     whole = FORMS[form](tmp_path / "whole").read_bytes()
     path = tmp_path / "damaged"
     refused: list[str] = []
-    for place in range(0, len(whole), 1 if form == "stored" else 3):
+    for place in range(0, len(whole), 1 if form == "stored" else 11):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
         try:
             with open_package(path) as package:

@@ -86,10 +86,20 @@ def test_a_huge_attribute_is_a_value_like_any_other(tmp_path: Path) -> None:
     """Or refused; it is never repeated whole in a message."""
     value = "x" * 20_000_000
     messages = []
-    for changes in ({"inside": f'<a b="{value}"/>'}, {"inside": f'<fptr FILEID="{value}"/>'}, {"identity": value}):
+    section = f'<rightsMD ID="{value}"><mdWrap MDTYPE="{value}"/></rightsMD>'
+    cases = [
+        {"inside": f'<a b="{value}"/>'},
+        {"inside": f'<fptr FILEID="{value}"/>'},
+        {"identity": value},
+        {"administrative": section},
+        {"files": f'<fileGrp USE="a" ADMID="{value}"/>'},
+        {"files": f'<fileGrp USE="a"><{value} ID="{value}"/></fileGrp>'},
+    ]
+    for changes in cases:
         path = zipped(tmp_path / "a.zip", item_entries(**changes))
         try:
-            open_package(path).close()
+            with open_package(path) as package:
+                messages += package.doubts
         except InvalidPackage as error:
             messages.append(str(error))
     assert messages

@@ -180,8 +180,7 @@ def test_a_top_level_community_hangs_below_the_site(tmp_path: Path) -> None:
         ]
 
 
-def test_a_site_brings_all_people_and_groups(tmp_path: Path) -> None:
-    """With the UUIDs that they had; members of packages of 7.6.6, 8.3 and 9.2 are found by ID or full name."""
+def site() -> str:
     people = (
         f'<Groups><Group ID="{STAFF}" Name="Staff"><Members><Member ID="{JO}" Name="Jo Doe"/>'
         '<Member ID="17" Name="Al Roe"/><Member ID="18" Name="al@example.org"/></Members></Group>'
@@ -191,7 +190,7 @@ def test_a_site_brings_all_people_and_groups(tmp_path: Path) -> None:
         f'<Person ID="{AL}"><Email>al@example.org</Email><FirstName>Al</FirstName><LastName>Roe</LastName>'
         "<Language>de</Language><SelfRegistered/></Person></People>"
     )
-    document = manifest(
+    return manifest(
         "SITE",
         SITE,
         "123456789/0",
@@ -199,7 +198,11 @@ def test_a_site_brings_all_people_and_groups(tmp_path: Path) -> None:
         administrative=roles(people),
         inside=child("COMMUNITY", "123456789/2", "COMMUNITY@123456789-2.zip"),
     )
-    with opened(tmp_path, {"mets.xml": document.encode()}) as package:
+
+
+def test_a_site_brings_all_people_and_groups(tmp_path: Path) -> None:
+    """With the UUIDs that they had; members of packages of 7.6.6, 8.3 and 9.2 are found by ID or full name."""
+    with opened(tmp_path, {"mets.xml": site().encode()}) as package:
         assert own(package).values == []
         assert (package.parent, package.doubts) == (None, ())
         found = {row.uuid: row for row in package.people}
@@ -258,9 +261,9 @@ EMPTY = md5(b"")
         (0, "", None, True, 0),
         (16, md5(PDF), None, False, 16),
         (0, "", (16, md5(PDF)), False, 16),
-        (16, EMPTY, None, True, 16),
+        (16, EMPTY, None, False, 16),
     ],
-    ids=["empty", "empty without checksum", "unreadable", "unauthorized=zero", "checksum of nothing"],
+    ids=["empty", "empty without checksum", "unreadable", "unauthorized=zero", "contradictory"],
 )
 def test_an_entry_without_bytes_is_judged_by_the_manifest(
     tmp_path: Path, size: int, checksum: str, preserved: tuple[int, str] | None, there: bool, row_size: int
@@ -273,7 +276,7 @@ def test_an_entry_without_bytes_is_judged_by_the_manifest(
         (row,) = own(package).bitstreams
         assert row.size == row_size
         assert (row.uuid in package.contents) is there
-        assert bool(package.doubts) is (not there or size > 0)
+        assert bool(package.doubts) is not there
         if there:
             assert package.open(row.uuid).read() == b""
 
@@ -338,6 +341,17 @@ def test_unknown_metadata_is_left_out_with_a_doubt(tmp_path: Path) -> None:
     section = '<rightsMD ID="r"><mdWrap MDTYPE="OTHER" OTHERMDTYPE="ODRL"><xmlData><x/></xmlData></mdWrap></rightsMD>'
     with opened(tmp_path, item_entries(administrative=section)) as package:
         assert ["'ODRL' left out" in doubt for doubt in package.doubts] == [True]
+
+
+@pytest.mark.parametrize(("entry", "doubted"), [(f"bitstream_{PAPER}.pdf", False), ("metadata_1", True)])
+def test_a_licence_without_its_bundle_is_a_doubt(tmp_path: Path, entry: str, doubted: bool) -> None:
+    """Otherwise it is a file like any other, which the manifest names a second time."""
+    section = (
+        f'<rightsMD ID="r"><mdRef LOCTYPE="URL" xlink:href="{entry}" MDTYPE="OTHER" MIMETYPE="text/plain"'
+        ' OTHERMDTYPE="DSpaceDepositLicense"/></rightsMD>'
+    )
+    with opened(tmp_path, item_entries(administrative=section) | {"metadata_1": b"licence"}) as package:
+        assert ["DSpaceDepositLicense" in doubt for doubt in package.doubts] == [True] * doubted
 
 
 @pytest.mark.parametrize("identity", ["DSpace_ITEM_123456789-4", "DSpace_ITEM_DB-ID-77", "x"])

@@ -78,7 +78,7 @@ def test_the_handle_of_the_site_stays_with_the_site(pair: Pair) -> None:
     site = pair.sql("SELECT handle, resource_id::text, xmin::text FROM handle WHERE resource_type_id = 5", end="target")
     item = pair.one(ITEMS, 0)
     written = pair.write([with_handles(item, *of(pair, item), site[0][0]), tombstone(site[0][0], 5)])
-    assert [uuid for uuid, _ in written.losses] == [item.uuid]
+    assert [(loss.uuid, loss.code) for loss in written.losses] == [(item.uuid, "site-handle")]
     assert (
         pair.sql("SELECT handle, resource_id::text, xmin::text FROM handle WHERE resource_type_id = 5", end="target")
         == site

@@ -67,7 +67,7 @@ def test_a_format_that_the_target_lacks_is_unknown_and_told(pair: Pair) -> None:
     item = pair.one("SELECT ib.item_id FROM item2bundle ib JOIN item i ON i.uuid = ib.item_id AND i.in_archive LIMIT 1")
     item.bitstreams[0] = msgspec.structs.replace(item.bitstreams[0], format="No such format")
     written = pair.write([item])
-    assert "No such format" in written.losses[0][1]
+    assert "No such format" in written.losses[0].detail
     found = pair.sql(
         "SELECT f.short_description FROM bitstream b JOIN bitstreamformatregistry f USING (bitstream_format_id) "
         "WHERE b.uuid = %s", item.bitstreams[0].uuid, end="target",

@@ -99,6 +99,8 @@ if words[0] == "import":
     with (folder / "deleted").open("a") as deleted:
         deleted.writelines(line.split()[1] + "\n" for line in Path(words[3]).read_text().splitlines())
     end(0, "The script has started", f"Deleting items listed in mapfile: {words[3]}", "The script has completed")
+if words[0] == "dsrun" and words[1].endswith("Version"):
+    end(0, "DSpace version:  8.2", "  SCM revision:  none")
 if words[0] == "dsrun" and words[1].endswith("EPersonCLITool"):
     end(0, f"Deleted EPerson with ID: {words[-1]}")
 if words == ["database", "update-sequences"] and mode == "empty":

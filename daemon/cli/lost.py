@@ -1,0 +1,30 @@
+"""What every verb that carries objects says of its losses, and its option `--strict`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.output import counted
+
+if TYPE_CHECKING:
+    from daemon.cli.session import Session
+    from daemon.losses.summary import Summary
+
+strict_option = click.option(
+    "--strict", is_flag=True, help="End with exit code 11 if something could not be carried. It is done all the same."
+)
+
+
+def lost(session: Session, losses: Summary) -> list[str]:
+    """A line a code; with --verbose also why, and what would carry it."""
+    return losses.text(full=session.verbose)
+
+
+def none_lost(losses: Summary) -> None:
+    """Raise LossesFound if there is any."""
+    from events.errors import LossesFound
+
+    if losses:
+        raise LossesFound(f"{counted(len(losses.lines), 'kind')} of losses, {counted(len(losses), 'row')}")
