@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from daemon.cli.output import json_option, show, table
+from daemon.cli.output import dry_run_option, json_option, show, table
 from daemon.cli.session import Session, pass_session
 
 
@@ -12,9 +12,12 @@ from daemon.cli.session import Session, pass_session
 @click.argument("name", required=False)
 @click.option("--at", "moment", metavar="POSITION", help="The moment: a number, an LSN or a time. [default: now]")
 @click.option("--remove", is_flag=True, help="Give that moment up again.")
+@dry_run_option
 @json_option
 @pass_session
-def keep(session: Session, name: str | None, moment: str | None, remove: bool, as_json: bool) -> None:
+def keep(
+    session: Session, /, name: str | None, moment: str | None, remove: bool, dry_run: bool, as_json: bool
+) -> None:  # fmt: skip
     """Mark a moment under a NAME, so that `prune` keeps it exactly as it is; without a NAME list those that are."""
     session.json = as_json
     session.messages()
@@ -29,14 +32,16 @@ def keep(session: Session, name: str | None, moment: str | None, remove: bool, a
         retention = retention_of(log)
         if name is None and (moment or remove):
             raise ConfigError("which moment? A NAME is missing", "`aipstream keep NAME --at TIME`")
-        if name is not None and remove:
+        at = min(position_of(log, moment), log.end()) if moment else log.end()
+        if name is not None and remove and not dry_run:
             retention.unmark(name)
-        elif name is not None:
-            retention.mark(name, min(position_of(log, moment), log.end()) if moment else log.end())
+        elif name is not None and not dry_run:
+            retention.mark(name, at)
         marks = retention.marks()
     show(
         session,
-        {"marks": [mark._asdict() for mark in marks]},
+        {"dry_run": dry_run, "marks": [mark._asdict() for mark in marks]},
+        *([f"would {'give up' if remove else f'mark position {at:,} as'} {name!r}"] if dry_run and name else []),
         *(
             table(("position", "marked at", "name"), [(m.position, m.made, m.name) for m in marks])
             or ["no moment is kept"]

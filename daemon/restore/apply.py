@@ -85,12 +85,12 @@ def _clear_stones(target: NativeTarget, at: Position, done: Applied) -> None:
 def entries(log: Log, plan: Plan) -> Iterator[Entry]:
     """The steps as events, read from the log one after the other."""
     for step in plan.steps:
-        yield _put(log, step, plan.at) if step.what == "put" else Entry(step.position, _delete(log, step))
+        yield _put(log, step) if step.what == "put" else Entry(step.position, _delete(log, step))
 
 
-def _put(log: Log, step: Step, at: Position) -> Entry:
-    entry = log.latest(step.uuid, at)
-    if entry is None:
+def _put(log: Log, step: Step) -> Entry:
+    entry = log.latest(step.uuid, step.position)
+    if entry is None or entry.position != step.position:
         raise GapInLog(f"the event of {step.uuid} at position {step.position} is gone from the log")
     return entry
 

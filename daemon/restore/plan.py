@@ -10,7 +10,7 @@ Invariants:
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
@@ -65,10 +65,11 @@ def plan(
     at: Position,
     options: Options,
     *,
-    only: Collection[Uuid] | None = None,
+    only: Mapping[Uuid, Position] | None = None,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Plan:
-    """Compare the target with the log at that position; with `only`, just those objects (by the source's UUIDs).
+    """Compare the target with the log at that position; with `only`, just those objects (by the source's UUIDs), each
+    as it was at the position given with it.
 
     `connection` is the target's, prepared (`ledger.create`). Reads, and writes nothing.
     """
@@ -80,14 +81,17 @@ def plan(
         if count % 1000 == 0:
             progress(count)
         if position is None:
-            if kind is Kind.REGISTRY or (step := _gone(log, uuid, kind, at)) is None:
+            then = only[uuid] if only is not None else at
+            if kind is Kind.REGISTRY or (step := _gone(log, uuid, kind, then)) is None:
                 made.own += 1
             else:
                 made.steps.append(step)
-        elif (held == wanted and wanted) or (kind is Kind.REGISTRY and _contained(connection, log, uuid, at, options)):
+        elif (held == wanted and wanted) or (
+            kind is Kind.REGISTRY and _contained(connection, log, uuid, position, options)
+        ):
             made.same += 1
         else:
-            entry = log.latest(uuid, at)
+            entry = log.latest(uuid, position)
             handle = entry.event.handle if entry else None
             made.steps.append(Step("put", uuid, kind, handle, position, held is None))
     made.steps.sort(key=_order)
@@ -119,10 +123,10 @@ def _pairs(
     options: Options,
     names: dict[Uuid, Uuid],
     back: dict[Uuid, Uuid],
-    only: Collection[Uuid] | None,
+    only: Mapping[Uuid, Position] | None,
 ) -> Iterator[_Pair]:
     if only is not None:
-        yield from _some(connection, log, at, options, names, only)
+        yield from _some(connection, log, options, names, only)
         return
     aside = _renamed(connection, options, back)
     here = heapq.merge(*(_of(connection, kind, options, back) for kind in fingerprint.KINDS))
@@ -171,9 +175,9 @@ def _of(
 
 
 def _some(
-    connection: Connection, log: Log, at: Position, options: Options, names: dict[Uuid, Uuid], only: Iterable[Uuid]
+    connection: Connection, log: Log, options: Options, names: dict[Uuid, Uuid], only: Mapping[Uuid, Position]
 ) -> Iterator[_Pair]:
-    for uuid in sorted(only):
+    for uuid, at in sorted(only.items()):
         then, known = log.latest(uuid, at), log.latest(uuid)
         event = then.event if then else known.event if known else None
         if event is None:

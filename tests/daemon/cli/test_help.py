@@ -24,9 +24,10 @@ def verbs(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[tup
 
 
 ALL = dict(verbs(aipstream))
-READING = {"check", "verify", "status", "log", "park", "park list", "park show", "slot show", "config show",
+READING = {"check", "verify", "status", "log", "why", "diff", "losses", "park", "park list", "park show", "slot show", "config show",
            "config check", "config example"}
-WRITING = {"init", "snapshot", "replay", "sequences", "index", "park retry", "park discard", "slot drop"}
+WRITING = {"init", "snapshot", "replay", "sequences", "index", "park retry", "park discard", "slot drop", "export",
+           "import", "restore", "undo", "prune", "keep"}
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

@@ -1,0 +1,41 @@
+"""`aipstream restore`: the target brought to the state of a moment."""
+
+from __future__ import annotations
+
+import click
+
+from daemon.cli.output import dry_run_option, json_option
+from daemon.cli.restoring import bring_back, scope_of, yes_option
+from daemon.cli.session import Session, pass_session
+
+
+@click.command()
+@click.option("--at", "moment", metavar="MOMENT", required=True,
+              help='Number of an event, LSN, time in UTC (2026-01-31T14:05) or "2h ago".')  # fmt: skip
+@click.option("--object", "objects", metavar="HANDLE|UUID", multiple=True, help="Only that object. May be repeated.")
+@click.option("--subtree", metavar="HANDLE|UUID", help="Only that container with all in it.")
+@yes_option
+@dry_run_option
+@json_option
+@pass_session
+def restore(
+    session: Session, /, moment: str, objects: tuple[str, ...], subtree: str | None,
+    yes: bool, dry_run: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Bring the target (an empty one, or one that is in use) to the state that the source had at a moment.
+
+    What came later is deleted, what was deleted since comes back with its UUID, handle and files, what is as it was is
+    not touched. The whole target then stands at that moment, and `aipstream replay` would bring it on from there. With
+    --object or --subtree only those change; what they need and the target lacks comes along.
+    """
+    session.json = as_json
+    session.messages()
+    from contextlib import closing
+
+    from daemon.parts import log_of
+    from daemon.positions import position_of
+
+    with closing(log_of(session.config)) as log:
+        at = min(position_of(log, moment), log.end())
+        scope = scope_of(log, at, objects, subtree)
+    bring_back(session, at, scope, dry_run=dry_run, yes=yes, what=f"Bring the target to position {at:,}?")
