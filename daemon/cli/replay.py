@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     "though it was applied before: what was edited on the target is undone. May be repeated.",
 )
 @strict_option
+@click.option(
+    "--over-backup",
+    is_flag=True,
+    help="The target was restored from a dump and a copy of its files, of whatever moment: find out what differs, "
+    "replay only that, and put back files that are missing.",
+)
 @dry_run_option
 @json_option
 @pass_session
@@ -47,6 +53,7 @@ def replay(
     on_drift: Any,  # noqa: ANN401
     again: tuple[str, ...],
     strict: bool,
+    over_backup: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -61,6 +68,7 @@ def replay(
     session.messages()
     from daemon.catch_up import replay_current
     from daemon.cli.index import outcome
+    from daemon.cli.over_backup import over_backup as bring_over
     from daemon.indexing import index_current
     from daemon.parts import log_of
     from daemon.pipeline import Stop
@@ -73,6 +81,12 @@ def replay(
     log = log_of(config)
     after = position_of(log, begin) if begin else None
     until = min(position_of(log, end), log.end()) if end else log.end()
+    if over_backup:
+        if begin or again:
+            raise ConfigError("--over-backup finds out by itself where to begin", "Leave --from and --again away.")
+        log.close()
+        bring_over(session, until, dry_run=dry_run)
+        return
     anew = [uuid_of(log, thing) for thing in again]
     own = own_position(config, log)
     if after is not None and after > own:

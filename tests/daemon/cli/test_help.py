@@ -24,8 +24,8 @@ def verbs(group: click.Group, above: tuple[str, ...] = ()) -> Iterator[tuple[tup
 
 
 ALL = dict(verbs(aipstream))
-READING = {"check", "verify", "status", "log", "why", "diff", "losses", "park", "park list", "park show", "slot show", "config show",
-           "config check", "config example"}
+READING = {"check", "verify", "status", "log", "why", "diff", "losses", "park", "park list", "park show", "slot show",
+           "config show", "config check", "config example"}
 WRITING = {"init", "snapshot", "replay", "sequences", "index", "park retry", "park discard", "slot drop", "export",
            "import", "restore", "undo", "prune", "keep"}
 
