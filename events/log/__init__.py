@@ -70,6 +70,12 @@ class Log(Protocol):
         """
         ...
 
+    def standing(self, at: Position | None = None) -> Iterator[Entry]:
+        """The same events as of `heads`, whole but for their payloads, which are empty: what an object is called, what
+        it belongs to. Without a payload each, a large repository is walked in seconds.
+        """
+        ...
+
     def close(self) -> None:
         """Give back files and connections. Nothing acknowledged depends on it."""
         ...
