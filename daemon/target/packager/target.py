@@ -53,12 +53,21 @@ class PackagerTarget:
     """One target behind its command line `dspace` (the words before `packager`). Not for several threads."""
 
     def __init__(
-        self, dspace: Sequence[str], eperson: str, work: Path, blobs: Blobs, log: Log, *, passwords: bool = False
+        self,
+        dspace: Sequence[str],
+        eperson: str,
+        work: Path,
+        blobs: Blobs,
+        log: Log,
+        *,
+        passwords: bool = False,
+        indexed: bool = False,
     ) -> None:
         self.dspace, self.eperson, self.work = tuple(dspace), eperson, work
         self.blobs = blobs
         self.log = log
         self.passwords = passwords
+        self.indexed = indexed
         self.patience = command.PATIENCE
         self.stopped: Callable[[], bool] = lambda: False
         self.progress: Callable[[int, int], None] = lambda _done, _of: None
@@ -83,7 +92,7 @@ class PackagerTarget:
                     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
                 except OSError as error:
                     raise StorageUnusable(f"the folder {folder} cannot be made: {error.strerror or error}") from error
-                opened = Books(self.work, create=True)
+                opened = Books(self.work, create=True, indexed=self.indexed)
                 stack.callback(opened.close)
                 opened.adopt(self.log.identity)
                 self._command = CommandLine(self.dspace, folder, lock)
