@@ -40,6 +40,8 @@ SEQUENCES: Final = "sequences"
 """`meta`: since when the target's sequences are to be looked at, if they are."""
 LOG: Final = "log"
 """`meta`: the log that all positions belong to."""
+VERSION: Final = "version"
+"""`meta`: the release of the target's DSpace, and the day on which it was asked."""
 FILE: Final = "applied.sqlite"
 LOCK: Final = "applied.lock"
 AT_ONCE: Final = 500
@@ -326,6 +328,11 @@ class Books:
         with self.transaction(write=True) as connection:
             for some in _slices(uuids):
                 connection.execute(sa.delete(_PARKED).where(_PARKED.c.uuid.in_(some)))
+
+    def remember(self, key: str, value: str) -> None:
+        """Remember that under that key."""
+        with self.transaction(write=True) as connection:
+            _put(connection, _META, [{"key": key, "value": value}])
 
     def forget(self, key: str, value: str) -> None:
         """Remember nothing under that key, if it is still that value."""

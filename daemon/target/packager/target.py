@@ -109,13 +109,18 @@ class PackagerTarget:
 
     @property
     def version(self) -> str:
-        """The release of the target's DSpace, as it says itself; asked once. What it loses depends on it."""
+        """The release of the target's DSpace, as it says itself; asked once a day. What it loses depends on it."""
         if self._version is None:
-            said = self.command("dsrun", "org.dspace.app.util.Version")
-            found = _VERSION.search(said.text)
-            self._version = found[1] if found else NEWEST
-            if not found:
-                logger.warning("packager.version", supposed=NEWEST, reason=said.reason())
+            known, _, day = (self.books.meta(books.VERSION) or "").partition(" ")
+            today = books.now()[:10]
+            if day != today:
+                said = self.command("dsrun", "org.dspace.app.util.Version")
+                found = _VERSION.search(said.text)
+                if found is None:
+                    logger.warning("packager.version", supposed=known or NEWEST, reason=said.reason())
+                known = found[1] if found else known or NEWEST
+                self.books.remember(books.VERSION, f"{known} {today}")
+            self._version = known
         return self._version
 
     def close(self) -> None:
