@@ -36,6 +36,7 @@ newgroup Readers
 group add Readers dee@example.org
 allow {hidden} READ group:Readers
 delperson zoe@example.org
+email bo@example.org bo@example.net
 newcollection {below} "Fresh"
 newrole {newcollection} admin
 group add COLLECTION_{fresh}_ADMIN dee@example.org
@@ -262,6 +263,14 @@ def test_items_and_people_that_are_gone_are_deleted(story: Story) -> None:
     assert story.source.handles["plain0"] not in {aip.handle for aip in story.after[Kind.ITEM]}
     assert "zoe@example.org" in {aip.person.email for aip in story.copied[Kind.PERSON] if aip.person}
     assert "zoe@example.org" not in {aip.person.email for aip in story.after[Kind.PERSON] if aip.person}
+
+
+def test_an_account_keeps_its_identity_with_a_new_address(story: Story) -> None:
+    """It is the account that was there, not a second one."""
+    before = {aip.person.email: aip.uuid for aip in story.copied[Kind.PERSON] if aip.person}
+    after = {aip.person.email: aip.uuid for aip in story.after[Kind.PERSON] if aip.person}
+    assert after["bo@example.net"] == before["bo@example.org"]
+    assert "bo@example.org" not in after
 
 
 def test_what_stock_cannot_do_is_named(story: Story) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from daemon.failpoint import failpoint
 from daemon.losses import Loss
 from daemon.target.batch import decode
-from daemon.target.packager import deletion, kept
+from daemon.target.packager import accounts, deletion, kept
 from daemon.target.packager.books import Standing, State
 from daemon.target.packager.loader import PackageRefused, Prepared
 from daemon.target.packager.steps import Phase, Work
@@ -63,7 +63,11 @@ class Going:
             if name is None or work.uuid in self.round.arrived or work.uuid in self.round.failed or self.round.stop():
                 continue
             if work.phase is Phase.GONE_PEOPLE and name != self.round.target.eperson:
-                deletion.person(self.round.command, work, name, self._deleted, self._not_taken)
+                reason = accounts.delete(self.round.command, name)
+                if reason is None:
+                    self._deleted([(work, name)])
+                else:
+                    self._not_taken(work, reason)
             elif work.phase not in (Phase.GONE_ITEMS, Phase.GONE_GROUPS) or name in _KEEP:
                 self.round.note([self._stays(work, name)], [self._not_deleted(work, name)])
                 self.round.applied.unchanged += 1

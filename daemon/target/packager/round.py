@@ -17,7 +17,7 @@ from daemon.losses import Loss
 from daemon.target.applied import Applied, ParentMissing
 from daemon.target.batch import decode, parked
 from daemon.target.ledger import Parked
-from daemon.target.packager import kept, packing, registries
+from daemon.target.packager import accounts, kept, packing, registries
 from daemon.target.packager.books import Standing, State
 from daemon.target.packager.carried import losses as lost_of
 from daemon.target.packager.going import Going
@@ -250,10 +250,24 @@ class Round:
                 return None
         if aip.person is not None and not self.target.passwords:
             aip = replace(aip, person=replace(aip.person, password=None, salt=None, digest_algorithm=None))
+        work = self._renamed(work, aip)
         after = kept.standing(work, aip, work.position)
         if work.phase is Phase.GROUPS and _of_roles_left(aip, work):
             after = after._replace(position=work.position - 1)
         return Prepared(work, after, roles=(aip,), losses=self._lost(work, aip, after))
+
+    def _renamed(self, work: Work, aip: Aip) -> Work:
+        """Give an account its new address, so that its roles find it. If that is refused, the old one stays beside."""
+        old, new = work.before.name if work.before and work.before.present else None, kept.name_of(aip)
+        if work.before is None or aip.kind is not Kind.PERSON or not old or not new or old == new:
+            return work
+        if old == self.target.eperson:
+            return work
+        reason = accounts.rename(self.command, old, new)
+        if reason is not None:
+            logger.warning("packager.not_renamed", uuid=work.uuid, reason=reason)
+            return work
+        return work._replace(before=work.before._replace(name=new))
 
     def _pack(self, work: Work, aip: Aip) -> Prepared | None:
         """The packages of a community, collection or item. None for an item that stock would publish."""

@@ -248,6 +248,20 @@ def test_groups_of_roles_come_with_the_container_that_makes_them(stage: Stage) -
     assert {row.state.value for row in stage.target.books.standings([uuid_of(60), uuid_of(61)]).values()} == {"there"}
 
 
+def test_an_account_with_a_new_address_stays_the_same_account(stage: Stage) -> None:
+    """DSpace's tool renames it first, for stock would make a second one; where that is refused it is named."""
+    stage.put(person(50, "ada@example.org"), person(51, "bo@example.org"))
+    replayer.replay(stage.target, stage.log)
+    stage.put(person(50, "ada@example.net"))
+    replayer.replay(stage.target, stage.log)
+    assert "dsrun org.dspace.eperson.EPersonCLITool -M -m ada@example.org -i ada@example.net" in stage.said("calls")
+    assert not losses(stage)
+    stage.tell("mode", "taken")
+    stage.put(person(51, "bo@example.net"))
+    replayer.replay(stage.target, stage.log)
+    assert [(loss.uuid, loss.code) for loss in losses(stage)] == [(uuid_of(51), "renamed")]
+
+
 def test_passwords_go_along_only_if_they_are_meant_to(stage: Stage) -> None:
     """A log may hold hashes; without `people.passwords` they reach no package."""
     stage.put(person(50, "ada@example.org", "5e" * 64))
