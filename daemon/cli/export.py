@@ -27,12 +27,12 @@ _SHOWN = 20
 @click.option("--manifest-only", is_flag=True, help="Bare METS documents, without contents.")
 @click.option("--ui-url", metavar="URL", default="http://localhost:4000", show_default=True,
               help="The user interface (dspace.ui.url), for the links in bare manifests.")  # fmt: skip
-@click.option("--filter-bundles", metavar="A,B", help="Leave these bundles out; +A,B: all others.")
+@click.option("--filter-bundles", metavar="A,B", help="Leave these bundles out; +A,B: all but these.")
 @click.option("--include-bundles", metavar="A,B", help="Leave all other bundles out (the older form).")
 @click.option("--updated-after", metavar="TIME", help="Of the items only those modified after that time.")
 @click.option("--passwords", is_flag=True, help="With password hashes, if the log has them.")
 @click.option("--unauthorized", type=click.Choice(["error", "skip", "zero"]), default="error", show_default=True,
-              help="A content that is not to be had: refuse the object, leave the file out, keep it empty.")  # fmt: skip
+              help="A content that is not there: refuse the object, leave the file out, keep it empty.")  # fmt: skip
 @click.option("--withdrawn", is_flag=True, help="Withdrawn items and old versions too, each as a package of its own.")
 @click.option("--unmarked", is_flag=True,
               help="Do not say of withdrawn items that they are: stock DSpace then takes one that it lacks, and puts "

@@ -50,8 +50,8 @@ class Options:
     extension      with everything that stock DSpace has no place for
     withdrawn      say of withdrawn items that they are: stock DSpace then restores none that it lacks
     lacking        a content that the blob store lacks: refuse the object, leave the file out, or keep it empty
-    roots          the packages with which a recursive restore begins, which lead to those of their children; if the
-                   first one is the site's, it may begin with an empty repository. None: each package is for itself
+    roots          the packages with which a recursive restore begins, each after what was restored with the one before;
+                   if the first is the site's, it may begin with an empty repository. None: each is for itself
     """
 
     manifest_only: bool = False
@@ -199,7 +199,7 @@ class Packages:
         if absent:
             count = sum(row.group in absent for row in aip.policies)
             notes.append(f"{count} policies left out for stock DSpace: a restore makes their groups only later")
-        linked = self.layout.children(aip.uuid) if self.options.roots and aip.kind is not Kind.ITEM else []
+        linked = self.layout.children(aip.uuid) if aip.kind is not Kind.ITEM else []
         return Surroundings(
             inside=tuple(Inside(each.kind, each.uuid, each.handle, self.layout.name(each)) for each in linked),
             people=tuple(people),
