@@ -32,6 +32,7 @@ from daemon.source.emitter import Emitter
 from daemon.source.identity import accept, identify, observed
 from daemon.source.state import State
 from daemon.target.batch import OnDrift
+from daemon.target.packager.due import PackagerDue
 from daemon.target.packager.reading import PackagerReading
 from daemon.target.packager.target import PackagerTarget
 from daemon.target.port import Reading, Target
@@ -218,6 +219,7 @@ def packager(config: Config, log: Log) -> PackagerTarget:
         blobs_of(config),
         log,
         passwords=config.people.passwords,
+        indexed=keeps_due(config),
     )
 
 
@@ -240,7 +242,7 @@ def reading(config: Config) -> Iterator[Reading]:
 
 def keeps_due(config: Config) -> bool:
     """Whether what changes on the target is noted, for its search index to be told of it."""
-    return config.index.mode != "none" and config.target is not None and config.target.driver == "native"
+    return config.index.mode != "none" and config.target is not None
 
 
 def due_of(config: Config, *, alone: bool = True) -> Due | None:
@@ -249,7 +251,9 @@ def due_of(config: Config, *, alone: bool = True) -> Due | None:
     Raises ConfigError, TargetUnreachable, Locked.
     """
     target = config.need_target()
-    return NativeDue(target.dsn, alone=alone) if target.driver == "native" else None
+    if target.driver == "packager":
+        return PackagerDue(packager_folder(config), alone=alone)
+    return NativeDue(target.dsn, alone=alone)
 
 
 def indexer_of(config: Config) -> Indexer:

@@ -89,7 +89,7 @@ def preconditions(config: Config) -> list[Precondition]:
         found += _guarded("target", lambda: _target(config.need_target(), reached=target is not None))
     if isinstance(source, Repository) and isinstance(target, Repository):
         found += _guarded("both", lambda: _pair(config, source, target))
-    if config.index.mode != "none":
+    if config.index.mode != "none" and config.target is not None:
         found += _guarded("target", lambda: _index(config))
     return found
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import events.aip
 from events.aip.model import KIND_ORDER, Aip, Kind, Uuid
-from events.errors import GapInLog
 from events.event import Position, decompress
 from events.log import Log
 
@@ -37,12 +36,11 @@ class Moment:
     @cached_property
     def heads(self) -> dict[Uuid, Head]:
         """Every object that is there, by UUID."""
+        one: dict[Uuid, Uuid] = {}  # a collection's UUID once, not once for each of its items
         found = {}
-        for uuid, position, _, kind in self.log.heads(self.at):
-            entry = self.log.latest(uuid, self.at)
-            if entry is None:
-                raise GapInLog(f"position {position} of object {uuid} is missing in the log")
-            found[uuid] = Head(uuid, kind, position, entry.event.handle, entry.event.parents)
+        for position, event in self.log.standing(self.at):
+            parents = tuple(one.setdefault(parent, parent) for parent in event.parents)
+            found[event.uuid] = Head(event.uuid, event.kind, position, event.handle, parents)
         return found
 
     @cached_property

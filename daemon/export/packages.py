@@ -6,6 +6,7 @@ Invariants:
   called when the object last changed.
 * A package that is less than its object (bundles left out, contents that are missing) has no extension: `import` then
   knows that it does not say everything, and deletes nothing for it.
+* What a package cannot have for another reason, its extension has; `Written.left_out` says either.
 """
 
 from __future__ import annotations
@@ -13,28 +14,30 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from daemon.export.bundles import Bundles, filtered, without
 from daemon.export.groups import Groups
+from daemon.export.layout import Layout
 from daemon.export.moment import Head, Moment
 from events.aip import roles_stock, stock_out
 from events.aip.files import NAME_FIELD, entry_name
 from events.aip.markup import DECLARATION
 from events.aip.mets import TYPES
 from events.aip.model import Aip, Kind, Name, Uuid
-from events.aip.surroundings import SUFFIX, Inside, Surroundings, package_name
+from events.aip.surroundings import SUFFIX, Inside, Surroundings
 from events.blobs import Blobs
 from events.errors import BlobMissing, ConfigError
-from events.package.writing import Part, write_manifest, write_zip
+from events.package.writing import Part, same, write_manifest, write_zip
 
 Lacking = Literal["error", "skip", "zero"]
 
-_EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+_EMPTY: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+"""SHA-256 of nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,10 @@ class Options:
     bundles        which bundles of items go; None: all
     passwords      password hashes of people (a restore in replace mode erases those that are missing)
     extension      with everything that stock DSpace has no place for
-    withdrawn      say of withdrawn items that they are (only for items that the target has already)
-    inside         name the children of containers, for a recursive restore
+    withdrawn      say of withdrawn items that they are: stock DSpace then restores none that it lacks
     lacking        a content that the blob store lacks: refuse the object, leave the file out, or keep it empty
-    there          containers that are on the target already; None: those that a recursive restore has done before
+    roots          the packages with which a recursive restore begins, each after what was restored with the one before;
+                   if the first is the site's, it may begin with an empty repository. None: each is for itself
     """
 
     manifest_only: bool = False
@@ -57,13 +60,15 @@ class Options:
     passwords: bool = False
     extension: bool = True
     withdrawn: bool = False
-    inside: bool = True
     lacking: Lacking = "error"
-    there: frozenset[Uuid] | None = None
+    roots: tuple[Uuid, ...] = ()
 
 
 class Written(NamedTuple):
-    """A package that was written. `left_out` says in words what of the object is not in it."""
+    """A package that was written. `left_out` says in words what of the object stock DSpace will not find in it.
+
+    `kept`: it was there already, whole and the same.
+    """
 
     path: Path
     kind: Kind
@@ -71,6 +76,7 @@ class Written(NamedTuple):
     handle: str | None
     bytes: int
     left_out: tuple[str, ...] = ()
+    kept: bool = False
 
 
 class Packages:
@@ -80,17 +86,8 @@ class Packages:
         self.moment = moment
         self.blobs = blobs
         self.options = options
-        self.groups = Groups(moment)
-        self._archived: dict[Uuid, bool] = {}
-
-    @property
-    def suffix(self) -> str:
-        """That of the names of packages."""
-        return SUFFIX[self.options.manifest_only]
-
-    def name(self, head: Head) -> str:
-        """The file name of an object's package."""
-        return package_name(head.kind, head.handle, head.uuid, self.suffix)
+        self.layout = Layout(moment, options.roots, SUFFIX[options.manifest_only])
+        self.groups = Groups(self.layout)
 
     def write(self, uuid: Uuid, folder: Path, name: str | None = None) -> Written:
         """Write the package of a site, community, collection or item into that folder.
@@ -98,27 +95,37 @@ class Packages:
         Raises ConfigError for another kind of object or one that is not there, BlobMissing, ChecksumMismatch,
         InvalidAip for a damaged event, StorageUnusable.
         """
-        head, aip, notes = self._object(uuid)
+        notes: list[str] = []
+        head, whole = self._object(uuid)
+        aip = filtered(whole, self.options.bundles)
+        if aip is not whole:
+            notes.append(f"{len(whole.bundles) - len(aip.bundles)} bundles left out")
         aip, parts, empty = self._contents(aip, notes)
-        path = folder / (name or self.name(head))
         options = self.options
-        links = options.ui_url if options.manifest_only else None
-        manifest = stock_out.write(aip, self._surroundings(aip, not notes, empty, links))
+        around = self._surroundings(head, aip, notes, empty, extension=options.extension and not notes)
+        notes += self._odd(head, aip)
+        manifest = stock_out.write(aip, around)
+        path = folder / (name or self.layout.name(head))
+        if (size := same(path, manifest, None if options.manifest_only else parts)) is not None:
+            return Written(path, head.kind, uuid, head.handle, size, tuple(notes), kept=True)
         size = write_manifest(path, manifest) if options.manifest_only else write_zip(path, manifest, parts)
         return Written(path, head.kind, uuid, head.handle, size, tuple(notes))
 
-    def roles(self, uuids: Iterable[Uuid] | None = None) -> bytes:
-        """A DSPACE-ROLES document for `packager -t DSPACE-ROLES`: everybody and every group, or just those.
+    def sizes(self, uuid: Uuid) -> tuple[int, int]:
+        """How many contents the package of an object would have, and of how many bytes, uncompressed."""
+        if self.options.manifest_only:
+            return 0, 0
+        aip = filtered(self._object(uuid)[1], self.options.bundles)
+        return len(aip.bitstreams), sum(row.size for row in aip.bitstreams)
 
-        Members are written if they are at the moment; of groups that belong to containers only if `there` has those.
-        """
-        there = self.options.there if self.options.there is not None else frozenset()
-        everybody = self.groups.of_site(passwords=self.options.passwords, there=there)
+    def roles(self, uuids: Iterable[Uuid] | None = None) -> bytes:
+        """A DSPACE-ROLES document for `packager -t DSPACE-ROLES`: everybody and every group, or just those."""
+        everybody = self.groups.of_site(passwords=self.options.passwords, notes=[])
         wanted = None if uuids is None else set(uuids)
         people = [aip for aip in everybody if wanted is None or aip.uuid in wanted]
-        return f"{DECLARATION}{roles_stock.written(people, {})}".encode()
+        return f"{DECLARATION}{roles_stock.written(people, {}, self.groups.called)}".encode()
 
-    def _object(self, uuid: Uuid) -> tuple[Head, Aip, list[str]]:
+    def _object(self, uuid: Uuid) -> tuple[Head, Aip]:
         head = self.moment.heads.get(uuid)
         if head is None:
             raise ConfigError(
@@ -126,14 +133,10 @@ class Packages:
             )
         if head.kind not in TYPES:
             raise ConfigError(f"a {head.kind.value} has no package of its own", "Export the site, which has them all.")
-        whole = self.moment.aip(uuid)
-        if whole is None:
+        aip = self.moment.aip(uuid)
+        if aip is None:
             raise ConfigError(f"there is no object {uuid} at position {self.moment.at}")
-        aip = filtered(whole, self.options.bundles)
-        notes = []
-        if aip is not whole:
-            notes.append(f"{len(whole.bundles) - len(aip.bundles)} bundles left out")
-        return head, replace(aip, names=[self._renamed(row) for row in aip.names]), notes
+        return head, replace(aip, names=[self._renamed(row) for row in aip.names])
 
     def _renamed(self, row: Name) -> Name:
         if row.kind in (Kind.GROUP, Kind.PERSON):
@@ -163,80 +166,66 @@ class Packages:
                     )
                 parts.append(Part(name, 0, _EMPTY, io.BytesIO))
             else:
-                parts.append(Part(name, row.size, content, self._opener(content)))
+                parts.append(Part(name, row.size, content, partial(self.blobs.open, content)))
         if not lacking:
             return aip, parts, frozenset()
+        some = ", ".join(sorted(lacking.values())[:5]) + (", ..." if len(lacking) > 5 else "")
         if self.options.lacking == "zero":
-            notes.append(f"{len(lacking)} files kept empty: {', '.join(sorted(lacking.values())[:5])}")
+            notes.append(f"{len(lacking)} files kept empty: {some}")
             return aip, parts, frozenset(lacking)
-        notes.append(f"{len(lacking)} files left out: {', '.join(sorted(lacking.values())[:5])}")
+        notes.append(f"{len(lacking)} files left out: {some}")
         left = without(aip, set(), set(lacking))
         there = {row.uuid for row in left.bitstreams}
         kept = [part for row, part in zip(aip.bitstreams, parts, strict=True) if row.uuid in there]
         return left, kept, frozenset()
 
-    def _opener(self, sha256: str) -> _Opener:
-        return _Opener(self.blobs, sha256)
-
     # --- surroundings -------------------------------------------------------------------------------------------------
 
-    def _surroundings(self, aip: Aip, whole: bool, empty: frozenset[Uuid], links: str | None) -> Surroundings:
+    def _surroundings(
+        self, head: Head, aip: Aip, notes: list[str], empty: frozenset[Uuid], *, extension: bool
+    ) -> Surroundings:
         people: list[Aip] = []
         types: dict[Uuid, str] = {}
         if aip.kind is Kind.SITE:
-            people = self.groups.of_site(passwords=self.options.passwords)
+            people = self.groups.of_site(passwords=self.options.passwords, notes=notes)
         elif aip.kind in (Kind.COMMUNITY, Kind.COLLECTION):
-            people, types = self.groups.of_container(aip, self._before(aip.uuid))
-        inside = self.children(aip.uuid) if self.options.inside and aip.kind is not Kind.ITEM else []
+            people, types = self.groups.of_container(aip)
+            if apart := self.groups.apart(aip):
+                notes.append(f"{apart} groups that are not in these packages have groups of this {aip.kind.value}")
+        named = {row.group for row in aip.policies if row.group} | {each.uuid for each in people}
+        named |= {row.other for each in people for row in each.groups_in}
+        rank = self.layout.rank(head)
+        absent = frozenset(row.group for row in aip.policies if row.group and self.groups.later(row.group, rank))
+        if absent:
+            count = sum(row.group in absent for row in aip.policies)
+            notes.append(f"{count} policies left out for stock DSpace: a restore makes their groups only later")
+        linked = self.layout.children(aip.uuid) if aip.kind is not Kind.ITEM else []
         return Surroundings(
-            inside=tuple(Inside(head.kind, head.uuid, head.handle, self.name(head)) for head in inside),
+            inside=tuple(Inside(each.kind, each.uuid, each.handle, self.layout.name(each)) for each in linked),
             people=tuple(people),
             types=types,
+            called={uuid: self.groups.called[uuid] for uuid in named if uuid in self.groups.called},
+            absent=absent,
             withdrawn=self.options.withdrawn,
-            extension=self.options.extension and whole,
-            links=links,
+            extension=extension,
+            links=self.options.ui_url if self.options.manifest_only else None,
             empty=empty,
         )
 
-    def children(self, uuid: Uuid) -> list[Head]:
-        """What a recursive restore of that container goes into, in order: of items only those in the archive."""
-        return [head for head in self.moment.children(uuid) if head.kind is not Kind.ITEM or self.archived(head.uuid)]
-
-    def archived(self, uuid: Uuid) -> bool:
-        """Whether an item is in the archive: neither withdrawn nor an old version; stock DSpace reaches no others."""
-        if uuid not in self._archived:
-            aip = self.moment.aip(uuid)
-            own = next((row for row in aip.items if row.uuid == uuid), None) if aip is not None else None
-            self._archived[uuid] = own is not None and own.in_archive and not own.withdrawn
-        return self._archived[uuid]
-
-    @cached_property
-    def _order(self) -> dict[Uuid, int]:
-        """The containers in the order in which a recursive restore of the site comes to them: depth first."""
-        order: dict[Uuid, int] = {}
-        site = self.moment.site()
-        waiting = list(reversed(self.moment.children(site.uuid))) if site else list(self.moment.of(Kind.COMMUNITY))
-        while waiting:
-            head = waiting.pop()
-            if head.uuid in order or head.kind is Kind.ITEM:
-                continue
-            order[head.uuid] = len(order)
-            waiting += reversed([each for each in self.moment.children(head.uuid) if each.kind is not Kind.ITEM])
-        return order
-
-    def _before(self, uuid: Uuid) -> frozenset[Uuid]:
-        if self.options.there is not None:
-            return self.options.there
-        own = self._order.get(uuid, 0)
-        return frozenset(each for each, rank in self._order.items() if rank < own)
-
-
-class _Opener:
-    """Opens one content when its turn comes."""
-
-    def __init__(self, blobs: Blobs, sha256: str) -> None:
-        self.blobs = blobs
-        self.sha256 = sha256
-
-    def __call__(self) -> BinaryIO:
-        return self.blobs.open(self.sha256)
+    def _odd(self, head: Head, aip: Aip) -> list[str]:
+        """Why stock DSpace restores an object other than as it is, or not at all."""
+        if head.kind is Kind.SITE:
+            return []
+        found = [] if head.handle else ["no handle: stock DSpace cannot replace it"]
+        own = next((row for row in aip.items if row.uuid == aip.uuid), None)
+        if own is None or head.kind is not Kind.ITEM:
+            return found
+        if own.withdrawn:
+            found.append(
+                "withdrawn: stock DSpace takes it only in place of the item itself"
+                if self.options.withdrawn
+                else "withdrawn: stock DSpace puts it back into the archive"
+            )
+        elif not own.in_archive:
+            found.append("not in the archive (an old version, or unfinished): stock DSpace puts it into the archive")
+        return found

@@ -3,24 +3,29 @@
 Invariants:
 
 * An object whose package cannot be written (a content is missing or damaged, an event cannot be read) is named and
-  left out; all others are written.
-* A run that was stopped can be repeated: a package that is there under its name is whole. It is written anew all the
-  same, which gives the same bytes, unless `keep` says that the folder's packages are of this very moment.
+  left out; all others are written. No package leads to one that could not be written: containers come after what they
+  contain, the site last.
+* A run that was stopped can be repeated: a package that is there under its name is whole, and is kept if it is the same
+  to the last byte.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from daemon.export.moment import Head, Moment
 from daemon.export.packages import Packages, Written
 from events.aip.mets import TYPES
 from events.aip.model import Kind, Uuid
-from events.errors import AipstreamError, BlobMissing, ChecksumMismatch, ConfigError, StorageUnusable
+from events.errors import AipstreamError, ConfigError, StorageUnusable
 from events.package.writing import durable
+
+_HALF: Final = re.compile(r"\.(?:SITE|COMMUNITY|COLLECTION|ITEM)@.*\.(?:zip|xml)\.\d+\.part", re.S)
+"""What a killed run leaves of the package that it was writing."""
 
 
 class Refused(NamedTuple):
@@ -35,18 +40,30 @@ class Refused(NamedTuple):
 
 @dataclass
 class Exported:
-    """What a run came to."""
+    """What a run came to. `noted`: the packages from which something was left out."""
 
-    written: list[Written] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    packages: int = 0
+    kept: int = 0
+    bytes: int = 0
     passed_over: int = 0
+    noted: list[Written] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+    def add(self, written: Written) -> None:
+        """One more package."""
+        self.packages += 1
+        self.kept += written.kept
+        self.bytes += written.bytes
+        if written.left_out:
+            self.noted.append(written)
 
 
 class Choice(NamedTuple):
     """What is exported: the objects named, with everything in them (`recursive`).
 
-    `updated_after` leaves out items that were not modified after that instant (UTC, `YYYY-MM-DDTHH:MM:SS`);
-    containers always go. `every_item`: withdrawn items and old versions too, each by itself.
+    `updated_after` leaves out items that were not modified after that instant (UTC, as in events); containers always
+    go, and lead to all items, as stock DSpace writes them. `every_item`: withdrawn items and old versions too, each by
+    itself.
     """
 
     roots: tuple[Uuid, ...]
@@ -77,8 +94,36 @@ def chosen(packages: Packages, choice: Choice) -> Iterator[Head]:
             seen.add(head.uuid)
             yield head
             if choice.recursive and head.kind is not Kind.ITEM:
-                inside = moment.children(head.uuid) if choice.every_item else packages.children(head.uuid)
-                waiting += reversed(inside)
+                waiting += [
+                    each
+                    for each in reversed(moment.children(head.uuid))
+                    if each.kind is not Kind.ITEM or choice.every_item or packages.layout.archived(each.uuid)
+                ]
+
+
+class Planned(NamedTuple):
+    """What would be written of one kind; files and bytes are those of contents, uncompressed."""
+
+    packages: int = 0
+    files: int = 0
+    bytes: int = 0
+
+
+def planned(
+    packages: Packages, choice: Choice, *, progress: Callable[[int], None] = lambda _count: None
+) -> dict[Kind, Planned]:
+    """What an export would write, by kind. Raises ConfigError; an event that cannot be read counts as a package."""
+    found: dict[Kind, Planned] = {}
+    for count, head in enumerate(chosen(packages, choice), 1):
+        if head.kind is not Kind.ITEM or _wanted(packages, head, choice):
+            known = found.get(head.kind, Planned())
+            try:
+                files, size = packages.sizes(head.uuid)
+            except (AipstreamError, ValueError):
+                files, size = 0, 0
+            found[head.kind] = Planned(known.packages + 1, known.files + files, known.bytes + size)
+        progress(count)
+    return found
 
 
 def export(
@@ -93,44 +138,57 @@ def export(
     done = Exported()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            if _HALF.fullmatch(path.name):
+                path.unlink(missing_ok=True)
     except OSError as error:
-        raise StorageUnusable(f"the folder {folder} cannot be made: {error.strerror or error}") from error
-    _clear(folder)
-    for count, head in enumerate(chosen(packages, choice), 1):
+        raise StorageUnusable(f"the folder {folder} cannot be used: {error.strerror or error}") from error
+    containers: list[Head] = []
+    count = 0
+
+    def write(head: Head) -> None:
+        nonlocal count
+        try:
+            done.add(packages.write(head.uuid, folder))
+        except StorageUnusable:
+            raise
+        except (AipstreamError, ValueError) as error:
+            packages.layout.missing.add(head.uuid)
+            done.refused.append(Refused(head.uuid, head.kind, head.handle, type(error).__name__, str(error)))
+        count += 1
+        progress(count)
+
+    for head in chosen(packages, choice):
         if stopped():
             break
-        if not _wanted(packages.moment, head, choice):
+        if head.kind is not Kind.ITEM:
+            containers.append(head)
+        elif _wanted(packages, head, choice):
+            write(head)
+        else:
             done.passed_over += 1
-            continue
-        try:
-            done.written.append(packages.write(head.uuid, folder))
-        except (BlobMissing, ChecksumMismatch, ValueError, ConfigError) as error:
-            done.refused.append(_refused(head, error))
-        except AipstreamError as error:
-            if isinstance(error, StorageUnusable):
-                raise
-            done.refused.append(_refused(head, error))
-        progress(count)
+    for head in reversed(containers):
+        if stopped():
+            break
+        write(head)
     durable(folder)
     return done
 
 
-def _wanted(moment: Moment, head: Head, choice: Choice) -> bool:
-    if choice.updated_after is None or head.kind is not Kind.ITEM:
+def _wanted(packages: Packages, head: Head, choice: Choice) -> bool:
+    if choice.updated_after is None:
         return True
-    aip = moment.aip(head.uuid)
+    try:
+        aip = packages.moment.aip(head.uuid)
+    except (AipstreamError, ValueError):
+        return True  # it is told when its package is written
     own = next((row for row in aip.items if row.uuid == head.uuid), None) if aip is not None else None
-    return own is None or own.last_modified is None or own.last_modified[:19] > choice.updated_after
+    return own is None or own.last_modified is None or _instant(own.last_modified) > _instant(choice.updated_after)
 
 
-def _refused(head: Head, error: Exception) -> Refused:
-    return Refused(head.uuid, head.kind, head.handle, type(error).__name__, str(error))
-
-
-def _clear(folder: Path) -> None:
-    """Remove what a killed run left half written."""
-    for path in folder.glob(".*.part"):
-        path.unlink(missing_ok=True)
+def _instant(text: str) -> str:
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return f"{whole}.{fraction:0<6}"
 
 
 def roots(moment: Moment, things: Sequence[str]) -> tuple[Uuid, ...]:
@@ -140,7 +198,9 @@ def roots(moment: Moment, things: Sequence[str]) -> tuple[Uuid, ...]:
         if thing == "site":
             site = moment.site()
             if site is None:
-                raise ConfigError("the log has no site", "Name a community, a collection or an item.")
+                raise ConfigError(
+                    f"the log has no site at position {moment.at}", "Name a community, a collection or an item."
+                )
             found.append(site.uuid)
             continue
         uuid = moment.uuid(thing.removeprefix("hdl:")) or (thing.lower() if thing.lower() in moment.heads else None)
@@ -150,4 +210,4 @@ def roots(moment: Moment, things: Sequence[str]) -> tuple[Uuid, ...]:
                 "`aipstream log HANDLE` tells when it was there; --at chooses another moment.",
             )
         found.append(uuid)
-    return tuple(found)
+    return tuple(dict.fromkeys(found))

@@ -395,6 +395,7 @@ class TargetDestination:
             if not self.dry_run and not self.connection.closed:
                 self.connection.rollback()
                 sequences.advance(self.connection)
+                self._rows("SELECT pg_advisory_unlock_all()")  # the server notices a closed connection a moment later
                 self.connection.commit()
         finally:
             self.connection.close()

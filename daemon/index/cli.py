@@ -1,8 +1,8 @@
 """Tells the index by the target's own command line: `[dspace]/bin/dspace index-discovery`.
 
-Invariant: a call counts as told only if DSpace says so in every way it has. Where Solr does not answer, most ways of
-indexing catch the exception, write it to `[dspace]/log/dspace-cli.log`, and the command ends with status 0: so what
-that log has got during the call is read as well.
+Invariant: a call counts as told only if DSpace says so in every way it has. Where Solr goes away during a run, most
+ways of indexing catch the exception, write it to `[dspace]/log/dspace-cli.log`, and the command ends with status 0: so
+what that log has got during the call is read as well.
 """
 
 from __future__ import annotations

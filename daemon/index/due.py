@@ -9,7 +9,8 @@ Invariants:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg2
@@ -20,7 +21,7 @@ from daemon.dspace.connect import Connection, connect, unreachable
 from daemon.index.port import Pending, Row, Standing
 from daemon.target.reindex import SHOWN
 from events.aip.model import Kind
-from events.errors import Locked
+from events.errors import Locked, PreconditionError
 
 LOCK: Final = 0x61697069
 """One at a time tells the index of a target: an advisory lock of its database."""
@@ -75,7 +76,9 @@ INSERT INTO marked SELECT uuid, touched FROM aipstream.reindex"""
 
 
 class NativeDue:
-    """`daemon.index.port.Due` of a native target. Raises TargetUnreachable, and Locked if somebody else tells it."""
+    """`daemon.index.port.Due` of a native target. Raises TargetUnreachable, PreconditionError, and Locked if somebody
+    else tells it.
+    """
 
     def __init__(self, dsn: str, *, alone: bool = True) -> None:
         self._dsn = dsn
@@ -94,10 +97,10 @@ class NativeDue:
 
     def add(self, rows: Sequence[Row]) -> None:
         """See the port."""
-        with self._connection.cursor() as cursor:
+        with self._errors(), self._connection.cursor() as cursor:
             values = [(row.uuid, row.kind.value, row.handle, row.act == "gone", row.below) for row in rows]
             execute_values(cursor, _ADD, sorted(values), template="(%s::uuid, %s, %s, %s, %s)")
-        self._connection.commit()
+            self._connection.commit()
 
     def standing(self) -> Standing:
         """See the port. A target that was never prepared has nothing due."""
@@ -144,21 +147,26 @@ class NativeDue:
         self._connection.close()
 
     def _ask(self, sql: str, values: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(sql, values)
-                rows = cursor.fetchall()
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            rows = cursor.fetchall()
             self._connection.rollback()
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            raise unreachable("target", self._dsn, error) from error
         return rows
 
     def _run(self, sql: str, values: dict[str, Any] | None = None) -> int:
-        try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(sql, values)
-                count = cursor.rowcount
+        with self._errors(), self._connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            count = cursor.rowcount
             self._connection.commit()
+        return count
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """psycopg2's errors as ours: telling the index must end with one that its caller expects."""
+        try:
+            yield
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             raise unreachable("target", self._dsn, error) from error
-        return count
+        except psycopg2.Error as error:
+            self._connection.rollback()
+            raise PreconditionError(f"[target] {str(error).strip().splitlines()[0]}") from error

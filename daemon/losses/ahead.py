@@ -111,14 +111,13 @@ def in_database(
 
 def in_log(log: Log, pair: Pair, *, progress: Progress | None = None, each: _Each | None = None) -> Expected:
     """Read the newest state of every object that the log has."""
-    end, expected, done = log.end(), Expected(Summary(), {}), 0
+    end, expected = log.end(), Expected(Summary(), {})
     total = sum(1 for _ in log.heads(end))
-    for uuid, _, _, kind in log.heads(end):
+    for done, (uuid, _, _, kind) in enumerate(log.heads(end), 1):
         entry = log.latest(uuid, end)
         if entry is not None and entry.event.type is Type.PUT and entry.event.payload:
             aip = events.aip.read(decompress(entry.event.payload))
             _add(expected, aip, lost(aip, pair), each)
-        done += 1
         if progress:
             progress(done, total, kind)
     return expected

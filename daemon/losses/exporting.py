@@ -81,8 +81,7 @@ def _person(aip: Aip, handles: Mapping[Uuid, str]) -> Aip | None:
             uuid=aip.uuid,
             person=PersonRow(
                 aip.uuid, None, row.email, row.netid, bool(row.can_log_in), row.require_certificate,
-                row.self_registered, None, row.password or None, row.salt if row.password else None,
-                row.digest_algorithm if row.password else None,
+                row.self_registered, None,
             ),
             values=[value for value in first.values() if value.text],
         ),

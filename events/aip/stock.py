@@ -18,6 +18,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 from lxml import etree
+from msgspec.structs import replace
 
 from events.aip import dim, files, links, markup, rights, stock_files, stock_roles
 from events.aip.markup import METS, XLINK
@@ -368,18 +369,12 @@ def _placed(value: Value, counted: dict[str, int]) -> Value:
     """The value, at its place among those of its field that are kept."""
     place = counted.get(value.field, 0)
     counted[value.field] = place + 1
-    if place == value.place:
-        return value
-    return Value(value.subject, value.field, place, value.text, value.lang, value.authority, value.confidence)
+    return value if place == value.place else replace(value, place=place)
 
 
 def _withdrawn(policy: Policy) -> Policy:
     """Withdrawal turns READ into WITHDRAWN_READ, for which METSRIGHTS has no permissions."""
-    if policy.action != _NOTHING:
-        return policy
-    return Policy(
-        policy.subject, WITHDRAWN_READ, policy.group, policy.person, policy.start, policy.end, policy.name, policy.type
-    )
+    return replace(policy, action=WITHDRAWN_READ) if policy.action == _NOTHING else policy
 
 
 def _handle(text: str) -> str:

@@ -38,6 +38,11 @@ class _Packaged(Manifest):
     def __init__(self, aip: Aip, producer: str, surroundings: Surroundings) -> None:
         super().__init__(aip, producer)
         self.surroundings = surroundings
+        self.names = {
+            uuid: name
+            for uuid, name in {**self.names, **surroundings.called}.items()
+            if uuid not in surroundings.absent
+        }
         self.formats: dict[str, Format] = {row.short_description: row for row in aip.formats}
         self.media: dict[Uuid, str] = {}
         for row in aip.bitstreams:
@@ -49,7 +54,8 @@ class _Packaged(Manifest):
         if self.surroundings.people:
             uuid = self.aip.uuid
             self.out.append(wrapped("techMD", f"techMD_{uuid}", "DSPACE-ROLES"))
-            self.out.append(roles_stock.written(self.surroundings.people, self.surroundings.types))
+            around = self.surroundings
+            self.out.append(roles_stock.written(around.people, around.types, around.called))
             self.out.append("</xmlData></mdWrap></techMD>\n")
 
     def _object_facts(self) -> list[str]:

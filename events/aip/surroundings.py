@@ -26,7 +26,8 @@ def package_name(kind: Kind, handle: str | None, uuid: Uuid, suffix: str = "zip"
     """
     called = handle.replace("/", "-") if handle else f"internal-id-{uuid}"
     safe = "".join(letter if letter.isprintable() and letter not in '\\:*?"<>|\0' else "_" for letter in called)
-    return f"{_TYPES[kind]}@{safe[:180]}.{suffix}"
+    short = safe.encode()[:180].decode(errors="ignore")  # with what a half-written file adds, below 255 bytes
+    return f"{_TYPES[kind]}@{short}.{suffix}"
 
 
 class Inside(NamedTuple):
@@ -44,6 +45,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     inside      what the container contains, in the order in which it is restored
     people      persons and groups for its DSPACE-ROLES section
     types       for groups that play a role of this very object: `ADMIN`, `SUBMIT`, `WORKFLOW_STEP_1` to 3
+    called      how the stock sections name groups, where it is not what `Aip.names` says
+    absent      groups that are not there yet when the package is restored: stock would stop at a policy for one
     withdrawn   say so in AIP-TECHMD; stock DSpace fails to restore a missing item that says so
     extension   with everything that stock DSpace has no place for, so that `import` gets the object whole
     links       address of files in the user interface, in place of entries of a zip (a bare manifest)
@@ -53,6 +56,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     inside: tuple[Inside, ...] = ()
     people: tuple[Aip, ...] = ()
     types: Mapping[Uuid, str] = {}
+    called: Mapping[Uuid, str] = {}
+    absent: frozenset[Uuid] = frozenset()
     withdrawn: bool = False
     extension: bool = True
     links: str | None = None

@@ -80,6 +80,12 @@ class Log(Protocol):
         """A digest in which every event up to that position (to the end if None) has a part."""
         ...
 
+    def standing(self, at: Position | None = None) -> Iterator[Entry]:
+        """The same events as of `heads`, whole but for their payloads, which are empty: what an object is called, what
+        it belongs to. Without a payload each, a large repository is walked in seconds.
+        """
+        ...
+
     def close(self) -> None:
         """Give back files and connections. Nothing acknowledged depends on it."""
         ...

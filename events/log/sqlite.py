@@ -267,6 +267,10 @@ class SqliteLog:
             return self._one(connection, _OF_HANDLE, handle=handle)
 
     def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str, Kind]]:
+        """Of `standing`."""
+        return ((event.uuid, position, event.digest, event.kind) for position, event in self.standing(at))
+
+    def standing(self, at: Position | None = None) -> Iterator[Entry]:
         """By pages of `HEADS_PAGE` objects, each header proved by its checksum.
 
         Positions are dense, so the events counted on the way must come to `at`. They are counted in the index that was
@@ -288,7 +292,7 @@ class SqliteLog:
                 if event.uuid != uuid:
                     raise damaged(header[0], f"the index has it under {uuid!r}")
                 if event.type is not Type.DELETE:
-                    yield uuid, header[0], event.digest, event.kind
+                    yield Entry(header[0], event)
             if len(page) < HEADS_PAGE:
                 break
             after = page[-1][0]

@@ -10,8 +10,10 @@ Invariants:
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -71,6 +73,44 @@ def write_manifest(path: Path, manifest: bytes) -> int:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def same(path: Path, manifest: bytes, parts: Iterable[Part] | None = None) -> int | None:
+    """The bytes of a package that is there already, with that manifest and those contents to the last byte; else None.
+
+    Without `parts`: of a bare manifest.
+    """
+    try:
+        size = path.stat().st_size
+        if parts is None:
+            whole = size == len(manifest) and path.read_bytes() == manifest
+        else:
+            whole = _holds(
+                path, [Part(MANIFEST, len(manifest), hashlib.sha256(manifest).hexdigest(), _nothing), *parts]
+            )
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):
+        return None
+    return size if whole else None
+
+
+def _nothing() -> BinaryIO:
+    return io.BytesIO()
+
+
+def _holds(path: Path, wanted: list[Part]) -> bool:
+    """Whether a zip has those entries and no others, each with its content."""
+    with zipfile.ZipFile(path) as archive:
+        found = archive.infolist()
+        if [(info.filename, info.file_size) for info in found] != [(part.entry, part.size) for part in wanted]:
+            return False
+        for info, part in zip(found, wanted, strict=True):
+            digest = hashlib.sha256()
+            with archive.open(info) as entry:
+                while chunk := entry.read(_CHUNK):
+                    digest.update(chunk)
+            if digest.hexdigest() != part.sha256:
+                return False
+    return True
 
 
 def durable(folder: Path) -> None:

@@ -23,7 +23,7 @@ from daemon.dspace.facets import Options
 from daemon.losses.compare import losses
 from daemon.losses.natural import natural
 from daemon.losses.release import NOW
-from daemon.losses.restoring import ACCESSIONED, LICENCE_FORMAT, LICENCE_NAME, RESTORED
+from daemon.losses.restored_items import ACCESSIONED, LICENCE_FORMAT, LICENCE_NAME, RESTORED
 from daemon.losses.stock import Place, exported, restored
 from daemon.losses.summary import Summary
 from events.aip import write
@@ -103,9 +103,13 @@ FROM (VALUES
 ) v (handle, action, by_group, by_person, type, name) JOIN object o ON o.handle = v.handle;
 UPDATE item SET submitter_id = NULL WHERE uuid = (SELECT id FROM object WHERE handle = '{author}');
 UPDATE handle SET handle = '123456789/77.2' WHERE handle = '{install}';
+DELETE FROM community2community WHERE child_comm_id = (SELECT id FROM object WHERE handle = '{newcommunity}')
+  AND parent_comm_id = (SELECT id FROM object WHERE handle = '{below}');
 UPDATE eperson SET sub_frequency = 3 WHERE email = 'dee@example.org';
 """
-"""What DSpace's services would tidy, but real databases hold."""
+"""What DSpace's services would tidy, but real databases hold; and a second parent is taken away: a package names one,
+and stock restores a container only where that one is there already.
+"""
 
 KINDS = (Kind.PERSON, Kind.GROUP, Kind.SITE, Kind.COMMUNITY, Kind.COLLECTION, Kind.ITEM)
 DERIVED = ("names", "formats", "stored")

@@ -40,6 +40,8 @@ SEQUENCES: Final = "sequences"
 """`meta`: since when the target's sequences are to be looked at, if they are."""
 LOG: Final = "log"
 """`meta`: the log that all positions belong to."""
+VERSION: Final = "version"
+"""`meta`: the release of the target's DSpace, and the day on which it was asked."""
 FILE: Final = "applied.sqlite"
 LOCK: Final = "applied.lock"
 AT_ONCE: Final = 500
@@ -94,14 +96,18 @@ _LOSS: Final = sa.Table(
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("at", sa.Text, nullable=False),
 )
-_REINDEX: Final = sa.Table(
+REINDEX: Final = sa.Table(
     "reindex",
     TABLES,
     sa.Column("uuid", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("handle", sa.Text),
     sa.Column("deleted", sa.Boolean, nullable=False),
+    sa.Column("below", sa.Boolean, nullable=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("since", sa.Text, nullable=False),
     sa.Column("touched", sa.Text, nullable=False),
+    sa.Column("marked", sa.Text),
 )
 
 T = TypeVar("T")
@@ -142,20 +148,14 @@ class Standing(NamedTuple):
         return self.state in PRESENT
 
 
-class Due(NamedTuple):
-    """An object of which the search index is to be told."""
-
-    uuid: Uuid
-    kind: Kind
-    handle: str | None
-    deleted: bool
-    touched: str
-
-
 class Books:
-    """The books in that folder; made if `create`. Raises StorageUnusable, Locked, PreconditionError."""
+    """The books in that folder; made if `create`. `indexed`: what changes is due for the search index.
 
-    def __init__(self, folder: Path, *, create: bool = False) -> None:
+    Raises StorageUnusable, Locked, PreconditionError.
+    """
+
+    def __init__(self, folder: Path, *, create: bool = False, indexed: bool = False) -> None:
+        self.indexed = indexed
         self.path = folder / FILE
         if create:
             try:
@@ -175,7 +175,7 @@ class Books:
         return (folder / FILE).exists()
 
     def _open(self, *, create: bool) -> None:
-        with self._transaction(write=create) as connection:
+        with self.transaction(write=create) as connection:
             if create:
                 TABLES.create_all(connection)
                 connection.execute(insert(_META).on_conflict_do_nothing(), {"key": "format", "value": FORMAT})
@@ -187,7 +187,8 @@ class Books:
             )
 
     @contextmanager
-    def _transaction(self, *, write: bool = False) -> Iterator[sa.Connection]:
+    def transaction(self, *, write: bool = False) -> Iterator[sa.Connection]:
+        """A transaction of the books, for what reads or writes one of its tables. Raises Locked, StorageUnusable."""
         try:
             with self._engine.connect().execution_options(write=write) as connection, connection.begin():
                 yield connection
@@ -210,14 +211,14 @@ class Books:
 
     def cursor(self, log: str) -> dict[str, Any] | None:
         """Position, event id, LSN and times of that log; None if nothing of it was applied."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             row = connection.execute(sa.select(_CURSOR).where(_CURSOR.c.log == log)).mappings().one_or_none()
             return dict(row) if row else None
 
     def standings(self, uuids: Iterable[Uuid]) -> dict[Uuid, Standing]:
         """What is known of those objects; those that were never applied are left out."""
         found = {}
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             for some in _slices(uuids):
                 for row in connection.execute(sa.select(_APPLIED).where(_APPLIED.c.uuid.in_(some))):
                     found[row.uuid] = _standing(row)
@@ -226,7 +227,7 @@ class Books:
     def named(self, names: Iterable[str]) -> dict[str, set[Uuid]]:
         """The objects on the target that stock finds by those names."""
         found: dict[str, set[Uuid]] = {}
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             for some in _slices(names):
                 query = sa.select(_APPLIED.c.name, _APPLIED.c.uuid).where(_APPLIED.c.state.in_(PRESENT))
                 for name, uuid in connection.execute(query.where(_APPLIED.c.name.in_(some))):
@@ -235,19 +236,19 @@ class Books:
 
     def meta(self, key: str) -> str | None:
         """What was remembered under that key."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return connection.execute(sa.select(_META.c.value).where(_META.c.key == key)).scalar_one_or_none()
 
     def counts(self) -> dict[str, int]:
         """How many objects of each kind are there."""
         query = sa.select(_APPLIED.c.kind, sa.func.count()).where(_APPLIED.c.state.in_(PRESENT))
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return {str(kind): count for kind, count in connection.execute(query.group_by(_APPLIED.c.kind))}
 
     def parked(self, uuids: Sequence[Uuid] | None = None) -> list[Parked]:
         """What is parked, or what of `uuids` is; oldest position first."""
         wanted = None if uuids is None else set(uuids)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             rows = connection.execute(sa.select(_PARKED).order_by(_PARKED.c.position)).all()
         return [
             Parked(uuid, Kind(kind), position, error, reason, tuple(json.loads(needs)), attempts, since)
@@ -257,27 +258,21 @@ class Books:
 
     def count_parked(self) -> int:
         """How much is parked."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return int(connection.execute(sa.select(sa.func.count()).select_from(_PARKED)).scalar_one())
 
     def losses(self) -> Iterator[Loss]:
         """Everything that was lost, by object and code."""
         query = sa.select(_LOSS).order_by(_LOSS.c.code, _LOSS.c.uuid)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             for row in connection.execute(query).mappings():
                 yield Loss(row["uuid"], Kind(row["kind"]), row["handle"], row["code"], row["rows"], row["detail"])
-
-    def due(self) -> list[Due]:
-        """The objects of which the search index is to be told, the oldest first."""
-        with self._transaction() as connection:
-            rows = connection.execute(sa.select(_REINDEX).order_by(_REINDEX.c.touched)).all()
-        return [Due(uuid, Kind(kind), handle, deleted, touched) for uuid, kind, handle, deleted, touched in rows]
 
     # --- writing ------------------------------------------------------------------------------------------------
 
     def adopt(self, log: str) -> None:
         """Begin with that log, if it is another one than before: positions in another one mean nothing in it."""
-        with self._transaction(write=True) as connection:
+        with self.transaction(write=True) as connection:
             known = connection.execute(sa.select(_META.c.value).where(_META.c.key == LOG)).scalar_one_or_none()
             if known != log:
                 for table in (_APPLIED, _PARKED):
@@ -288,10 +283,10 @@ class Books:
     def advance(self, log: str, to: Position, event: Event) -> None:
         """Move the position of that log forward, to that event; a position that is further on already stays."""
         row = insert(_CURSOR).values(
-            log=log, position=to, event=event.id, lsn=event.lsn, commit_time=event.commit_time, applied_at=_now()
+            log=log, position=to, event=event.id, lsn=event.lsn, commit_time=event.commit_time, applied_at=now()
         )
         names = ("position", "event", "lsn", "commit_time", "applied_at")
-        with self._transaction(write=True) as connection:
+        with self.transaction(write=True) as connection:
             connection.execute(
                 row.on_conflict_do_update(
                     set_={name: row.excluded[name] for name in names},
@@ -303,8 +298,8 @@ class Books:
         """What became of some objects: where they stand, what of them was lost (in place of what was lost before), and
         which could not be applied. Objects that stand at or beyond their parked event are parked no longer.
         """
-        with self._transaction(write=True) as connection:
-            moment = _now()
+        with self.transaction(write=True) as connection:
+            moment = now()
             if standings:
                 _put(connection, _APPLIED, [_written(row) for row in standings])
                 _put(connection, _META, [{"key": SEQUENCES, "value": moment}])
@@ -319,32 +314,30 @@ class Books:
                     {**loss._asdict(), "kind": loss.kind.value, "position": positions.get(loss.uuid, 0), "at": moment}
                     for loss in losses
                 ])  # fmt: skip
-                _put(connection, _REINDEX, [
-                    {"uuid": row.uuid, "kind": row.kind.value, "handle": row.name, "touched": moment,
-                     "deleted": row.state is State.DELETED}
-                    for row in standings if row.kind in (Kind.COMMUNITY, Kind.COLLECTION, Kind.ITEM)
-                    and row.state is not State.LEFT_OUT
-                ])  # fmt: skip
+                if self.indexed:
+                    make_due(connection, [
+                        {"uuid": row.uuid, "kind": row.kind.value, "handle": row.name, "below": False,
+                         "deleted": row.state is State.DELETED, "owner": row.owner}
+                        for row in standings if row.kind in (Kind.COMMUNITY, Kind.COLLECTION, Kind.ITEM)
+                        and row.state is not State.LEFT_OUT
+                    ])  # fmt: skip
             _park(connection, parked)
 
     def unpark(self, uuids: Iterable[Uuid]) -> None:
         """Forget what was parked for those objects."""
-        with self._transaction(write=True) as connection:
+        with self.transaction(write=True) as connection:
             for some in _slices(uuids):
                 connection.execute(sa.delete(_PARKED).where(_PARKED.c.uuid.in_(some)))
 
+    def remember(self, key: str, value: str) -> None:
+        """Remember that under that key."""
+        with self.transaction(write=True) as connection:
+            _put(connection, _META, [{"key": key, "value": value}])
+
     def forget(self, key: str, value: str) -> None:
         """Remember nothing under that key, if it is still that value."""
-        with self._transaction(write=True) as connection:
+        with self.transaction(write=True) as connection:
             connection.execute(sa.delete(_META).where(_META.c.key == key, _META.c.value == value))
-
-    def told(self, due: Iterable[Due]) -> None:
-        """The search index was told of those; what was touched again meanwhile stays due."""
-        with self._transaction(write=True) as connection:
-            for row in due:
-                connection.execute(
-                    sa.delete(_REINDEX).where(_REINDEX.c.uuid == row.uuid, _REINDEX.c.touched == row.touched)
-                )
 
 
 def _standing(row: Any) -> Standing:  # noqa: ANN401 - a row of SQLAlchemy, whose columns are ours
@@ -363,6 +356,23 @@ def _put(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, An
         connection.execute(row.on_conflict_do_update(set_={name: row.excluded[name] for name in named}), rows)
 
 
+def make_due(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Note that the search index is to be told of those objects; what is due already was touched again."""
+    if rows:
+        row, moment = insert(REINDEX), now()
+        renewed = {name: row.excluded[name] for name in ("kind", "deleted", "owner", "touched")}
+        connection.execute(
+            row.on_conflict_do_update(
+                set_={
+                    **renewed,
+                    "handle": sa.func.coalesce(row.excluded.handle, REINDEX.c.handle),
+                    "below": sa.or_(row.excluded.below, REINDEX.c.below),
+                }
+            ),
+            [{**each, "since": moment, "touched": moment} for each in rows],
+        )
+
+
 def _park(connection: sa.Connection, parked: Sequence[Parked]) -> None:
     if not parked:
         return
@@ -377,7 +387,7 @@ def _park(connection: sa.Connection, parked: Sequence[Parked]) -> None:
             }
         ),
         [
-            {**each._asdict(), "kind": each.kind.value, "needs": json.dumps(each.needs), "attempts": 1, "since": _now()}
+            {**each._asdict(), "kind": each.kind.value, "needs": json.dumps(each.needs), "attempts": 1, "since": now()}
             for each in parked
         ],
     )
@@ -389,7 +399,8 @@ def _slices(values: Iterable[T]) -> Iterator[list[T]]:
         yield every[start : start + AT_ONCE]
 
 
-def _now() -> str:
+def now() -> str:
+    """This moment, as `Event.commit_time` has it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

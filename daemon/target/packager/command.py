@@ -128,7 +128,7 @@ def failure(said: Said, what: str) -> AipstreamError:
     """The error of a command that failed for a reason that lies in no package."""
     message = f"[target] dspace {what}: {said.reason()}"
     if _FULL.search(said.text):
-        return PackagerFailed(message, "Free space for the target's assetstore and temporary files, then start again.")
+        return TargetUnreachable(message, "Free space for the target's assetstore and temporary files, or its quota.")
     if _UNREACHABLE.search(said.text):
         return TargetUnreachable(message, "Its database does not answer: check that it runs. Then start again.")
     return PackagerFailed(message, "The message is DSpace's own; its log has more. After the repair, start again.")

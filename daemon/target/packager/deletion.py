@@ -2,7 +2,7 @@
 
 * Items: `import -d -m MAPFILE`, the batch importer's way to take back what a map file lists. Its lines name handles,
   because of those a missing one is passed over.
-* People: class `EPersonCLITool` (`user -d`), one at a time.
+* People: `daemon.target.packager.accounts`.
 * Groups have no command: they are emptied by a roles document (`daemon.target.packager.target`).
 * Communities, collections, schemas, fields and formats have none.
 
@@ -11,7 +11,6 @@ Invariant: what is refused is parked with DSpace's words; nothing counts as dele
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -21,7 +20,6 @@ from daemon.target.packager.steps import Work
 
 MAP: Final = "items.map"
 _RAN: Final = "Deleting items listed in mapfile"
-_PERSON: Final = re.compile(r"Deleted EPerson|No such EPerson|EPerson .*not found", re.IGNORECASE)
 
 Deleted = Callable[[Sequence[tuple[Work, str]]], None]
 Refused = Callable[[Work, str], None]
@@ -47,14 +45,3 @@ def items(
         middle = len(named) // 2
         items(command, eperson, folder, named[:middle], deleted, refused)
         items(command, eperson, folder, named[middle:], deleted, refused)
-
-
-def person(command: CommandLine, work: Work, email: str, deleted: Deleted, refused: Refused) -> None:
-    """Delete the account with that address. Raises PackagerFailed, TargetUnreachable if the command itself fails."""
-    said = command("dsrun", "org.dspace.eperson.EPersonCLITool", "-d", "-m", email, stdin="y\n")
-    if of_all(said):
-        raise failure(said, "user -d")
-    if _PERSON.search(said.text) and not said.thrown:
-        deleted([(work, email)])
-    else:
-        refused(work, said.reason())

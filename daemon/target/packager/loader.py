@@ -44,6 +44,10 @@ UNPROVEN: Final = 8
 """After so many refusals the command is tried on nothing again."""
 
 
+class PackageRefused(PackagerFailed):
+    """DSpace refused one package, while it takes others."""
+
+
 class Prepared(NamedTuple):
     """One object ready to be loaded. `files` are packages in the folder, `roles` people and groups in the top one.
 

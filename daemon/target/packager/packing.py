@@ -6,8 +6,9 @@ They are written as `export` writes them, but for what a run of this driver need
   by that package (aip-format 4.10).
 * A package names no children: which ones are loaded with it is the run's business.
 * An item that becomes withdrawn takes two packages in one transaction: the first makes it as it was before, and the
-  second states WITHDRAWN and no rights at all. So DSpace itself turns the right to read into the one that withdrawn
-  items have, which no package can state (aip-format 3.4, 5.3). Its files are readable by administrators only.
+  second states WITHDRAWN, no rights of the item, and nobody's rights of its files. So DSpace itself turns the item's
+  right to read into the one that withdrawn items have, which no package can state (aip-format 3.4, 5.3), and the files
+  are readable by administrators only; without a word on them they would get the collection's defaults.
 
 Invariant: contents are streamed and proved; a package that cannot be written whole leaves nothing behind.
 """
@@ -18,21 +19,19 @@ import re
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from msgspec import structs
 
 from daemon.export.groups import roles_of
 from events.aip import stock_out
 from events.aip.files import entry_name, file_name
-from events.aip.model import Aip, Kind, Uuid
+from events.aip.model import Aip, Uuid
 from events.aip.stock import WITHDRAWN_READ
 from events.aip.surroundings import Surroundings
 from events.blobs import Blobs
 from events.errors import BlobMissing
 from events.package.writing import Part, write_zip
-
-_RIGHTS: Final = re.compile(rb"<rightsMD .*?</rightsMD>\n?", re.DOTALL)
 
 Way = Literal["plain", "withdraw", "withdrawn"]
 """A package as it is, one that withdraws an item that is there, one of an item that is withdrawn already."""
@@ -49,8 +48,12 @@ def write(aip: Aip, path: Path, blobs: Blobs, *, groups: Iterable[Aip] = (), way
     Raises InvalidAip, BlobMissing, ChecksumMismatch, and StorageUnusable where the disk is full.
     """
     around = Surroundings(people=tuple(groups), types=roles_of(aip), withdrawn=way == "withdraw", extension=False)
-    manifest = stock_out.write(readable(aip) if aip.kind is Kind.ITEM else aip, around)
-    return write_zip(path, manifest if way == "plain" else _RIGHTS.sub(b"", manifest), _parts(aip, blobs))
+    if way == "plain":
+        manifest = stock_out.write(readable(aip), around)
+    else:
+        own = rb'<rightsMD ID="rightsMD_' + aip.uuid.encode() + rb'".*?</rightsMD>\n?'
+        manifest = re.sub(own, b"", stock_out.write(structs.replace(aip, policies=[]), around), flags=re.DOTALL)
+    return write_zip(path, manifest, _parts(aip, blobs))
 
 
 def readable(aip: Aip) -> Aip:

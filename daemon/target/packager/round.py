@@ -17,13 +17,14 @@ from daemon.losses import Loss
 from daemon.target.applied import Applied, ParentMissing
 from daemon.target.batch import decode, parked
 from daemon.target.ledger import Parked
-from daemon.target.packager import deletion, kept, packing, registries
+from daemon.target.packager import accounts, kept, packing, registries
 from daemon.target.packager.books import Standing, State
 from daemon.target.packager.carried import losses as lost_of
-from daemon.target.packager.loader import Loader, Prepared
+from daemon.target.packager.going import Going
+from daemon.target.packager.loader import Loader, PackageRefused, Prepared
 from daemon.target.packager.steps import Phase, Work, container_of_role, ordered
-from events.aip.model import Aip, GroupRow, Kind, Uuid
-from events.errors import BlobMissing, ChecksumMismatch, InvalidAip, PackagerFailed
+from events.aip.model import Aip, Kind, Uuid
+from events.errors import BlobMissing, ChecksumMismatch, InvalidAip
 from events.event import Position, Type
 from events.log import Entry
 
@@ -41,14 +42,9 @@ A run is one Hibernate session, in which a package costs the more the more there
 takes 2.6 s a package, ten in one 0.44 s, 25 0.39 s, 50 0.49 s.
 """
 
-_KEEP: Final = frozenset({"Anonymous", "Administrator"})
 _LOADED: Final = frozenset(range(Phase.PEOPLE, Phase.NOTHING))
 _BROKEN: Final = (InvalidAip, ValueError, BlobMissing, ChecksumMismatch)
 """What is one object's own fault, before DSpace is asked."""
-
-
-class PackageRefused(PackagerFailed):
-    """DSpace refused one package, while it takes others."""
 
 
 class Round:
@@ -66,7 +62,7 @@ class Round:
         self.stopped = False
         self._done = 0
         self._on_the_way: set[Uuid] = set()
-        self._failed: set[Uuid] = set()
+        self.failed: set[Uuid] = set()
         self._orphans: list[Parked] = []
         self._loader = Loader(
             self.command,
@@ -82,15 +78,15 @@ class Round:
         """All of it, or until `stopped` of the target says so. Raises PackagerFailed, TargetUnreachable,
         StorageUnusable; what was done until then is noted.
         """
-        self._progress(0)
+        self.progress(0)
         self._registries([work for work in self.works if work.phase is Phase.REGISTRIES])
-        self._runs(self._prepared([work for work in self.works if work.phase in _LOADED]))
+        self.runs(self._prepared([work for work in self.works if work.phase in _LOADED]))
         if self.stopped:
             return
         for work in self.works:
             if work.phase is Phase.NOTHING:
                 self._left_out(work)
-        self._gone([work for work in self.works if work.phase > Phase.NOTHING])
+        Going(self).run([work for work in self.works if work.phase > Phase.NOTHING])
 
     # --- registries -------------------------------------------------------------------------------------------------
 
@@ -98,16 +94,17 @@ class Round:
         read = [(work, aip) for work in works if (aip := self._read(work)) is not None]
         for work, aip, error in registries.load(self.command, self.folder, read):
             if error is not None:
-                self._park(work, PackageRefused(error))
+                self.park(work, PackageRefused(error))
             else:
                 there = Standing(work.uuid, work.kind, work.position, State.THERE, aip.key)
-                self._note([there], lost_of(aip, self.target.version))
+                self.note([there], lost_of(aip, self.target.version))
                 self.new_names = True
-            self._progress(1)
+                self.applied.written += 1
+            self.progress(1)
 
     # --- packages ---------------------------------------------------------------------------------------------------
 
-    def _runs(self, prepared: Iterable[Prepared]) -> None:
+    def runs(self, prepared: Iterable[Prepared]) -> None:
         """Cut into runs and load each. People and groups stand in the package on top, so they begin a run."""
         run: list[Prepared] = []
         for each in prepared:
@@ -128,7 +125,8 @@ class Round:
             run.append(each)
         self._load(run)
         self._loader.flush()
-        for orphan in self._orphans:
+        orphans, self._orphans = self._orphans, []
+        for orphan in orphans:
             self._put_aside(orphan)
 
     def _load(self, run: Sequence[Prepared]) -> None:
@@ -149,18 +147,17 @@ class Round:
             self.applied.losses += each.losses
         self.books.note([each.standing for each in run], [loss for each in run for loss in each.losses])
         failpoint("replay.recorded")
-        self.applied.written += sum(1 for each in run if not each.work.gone)
-        self.applied.deleted += sum(1 for each in run if each.work.gone)
+        self.applied.written += len(run)
         self.applied.files += sum(len(each.files) for each in run)
-        self._progress(len(run))
+        self.progress(len(run))
 
     def _refused(self, prepared: Prepared, reason: str) -> None:
-        self._park(prepared.work, PackageRefused(reason))
-        self._progress(1)
+        self.park(prepared.work, PackageRefused(reason))
+        self.progress(1)
 
     def _still(self, run: Sequence[Prepared]) -> Sequence[Prepared]:
         """Those whose container was not refused meanwhile; what is in a container that was waits for it."""
-        refused = self._failed | self._loader.pending()
+        refused = self.failed | self._loader.pending()
         kept_back = []
         for each in run:
             parent = each.work.parent
@@ -172,7 +169,7 @@ class Round:
         return kept_back
 
     def _orphan(self, work: Work) -> None:
-        self._failed.add(work.uuid)
+        self.failed.add(work.uuid)
         error = ParentMissing(
             f"{work.kind} {work.event.handle or work.uuid} belongs to {work.parent}, which is not on the target"
         )
@@ -193,7 +190,7 @@ class Round:
                     self._roles(work, found) if work.kind in (Kind.PERSON, Kind.GROUP) else self._pack(work, found)
                 )
             except _BROKEN as error:
-                self._park(work, error)
+                self.park(work, error)
                 continue
             if prepared is not None:
                 self._on_the_way.add(work.uuid)
@@ -253,10 +250,24 @@ class Round:
                 return None
         if aip.person is not None and not self.target.passwords:
             aip = replace(aip, person=replace(aip.person, password=None, salt=None, digest_algorithm=None))
+        work = self._renamed(work, aip)
         after = kept.standing(work, aip, work.position)
         if work.phase is Phase.GROUPS and _of_roles_left(aip, work):
             after = after._replace(position=work.position - 1)
         return Prepared(work, after, roles=(aip,), losses=self._lost(work, aip, after))
+
+    def _renamed(self, work: Work, aip: Aip) -> Work:
+        """Give an account its new address, so that its roles find it. If that is refused, the old one stays beside."""
+        old, new = work.before.name if work.before and work.before.present else None, kept.name_of(aip)
+        if work.before is None or aip.kind is not Kind.PERSON or not old or not new or old == new:
+            return work
+        if old == self.target.eperson:
+            return work
+        reason = accounts.rename(self.command, old, new)
+        if reason is not None:
+            logger.warning("packager.not_renamed", uuid=work.uuid, reason=reason)
+            return work
+        return work._replace(before=work.before._replace(name=new))
 
     def _pack(self, work: Work, aip: Aip) -> Prepared | None:
         """The packages of a community, collection or item. None for an item that stock would publish."""
@@ -268,18 +279,26 @@ class Round:
         after = kept.standing(work, aip, work.position)
         groups = [] if aip.kind is Kind.ITEM else self._groups_of(aip)
         size, names = 0, []
-        for way in _ways(withdrawn, before):
+        ways = _ways(withdrawn, before)
+        for way in ways:
             names.append(f"{aip.kind}-{aip.uuid}-{way}.zip")
             size += packing.write(aip, self.folder / names[-1], self.target.blobs, groups=groups, way=way)
         instead = before.name if before is not None and before.name and before.name != aip.handle else None
-        return Prepared(work, after, tuple(names), size=size, losses=self._lost(work, aip, after), instead=instead)
+        return Prepared(
+            work,
+            after,
+            tuple(names),
+            size=size,
+            losses=self._lost(work, aip, after, "withdraw" in ways),
+            instead=instead,
+        )
 
-    def _lost(self, work: Work, aip: Aip, after: Standing) -> tuple[Loss, ...]:
+    def _lost(self, work: Work, aip: Aip, after: Standing, withdraws: bool = False) -> tuple[Loss, ...]:
         prior = None
         if work.before is not None and work.before.present:
             entry = self.target.log.latest(work.uuid, work.before.position)
             prior = decode(entry.event) if entry is not None and entry.event.type is Type.PUT else None
-        return tuple(lost_of(aip, self.target.version, after, prior))
+        return tuple(lost_of(aip, self.target.version, after, prior, withdraws=withdraws))
 
     def _groups_of(self, aip: Aip) -> list[Aip]:
         """The groups of a container's roles, as they stand at this moment."""
@@ -301,72 +320,9 @@ class Round:
                 return
             lost = lost_of(found, self.target.version)
         state = State.DELETED if work.gone else State.LEFT_OUT
-        self._note([Standing(work.uuid, work.kind, work.position, state, work.event.handle)], lost)
-        self._progress(1)
-
-    def _gone(self, works: Sequence[Work]) -> None:
-        names = {work.uuid: self._name_before(work) for work in works}
-        taken = self.books.named({name for name in names.values() if name})
-        items: list[tuple[Work, str]] = []
-        emptied: list[Prepared] = []
-        for work in works:
-            name = names[work.uuid]
-            never = work.before is not None and not work.before.present
-            if name is None or never or taken.get(name, set()) - {work.uuid}:
-                self._deleted([(work, name or "")])  # it is not there, or its row became another object's
-            elif work.phase is Phase.GONE_ITEMS:
-                items.append((work, name))
-            elif work.phase is Phase.GONE_GROUPS and name not in _KEEP:
-                empty = Aip(kind=Kind.GROUP, uuid=work.uuid, group=GroupRow(work.uuid, None, name, False))
-                stays = self._stays(work, name)
-                emptied.append(Prepared(work, stays, roles=(empty,), losses=(self._not_deleted(work, name),)))
-        for start in range(0, len(items), PACKAGES):
-            if not self._stop():
-                deletion.items(
-                    self.command, self.target.eperson, self.folder, items[start : start + PACKAGES],
-                    self._deleted, self._not_taken,
-                )  # fmt: skip
-        if emptied and not self._stop():
-            self._runs(emptied)
-        for work in works:
-            name = names[work.uuid]
-            if name is None or work.uuid in self.arrived or work.uuid in self._failed or self._stop():
-                continue
-            if work.phase is Phase.GONE_PEOPLE and name != self.target.eperson:
-                deletion.person(self.command, work, name, self._deleted, self._not_taken)
-            elif work.phase not in (Phase.GONE_ITEMS, Phase.GONE_GROUPS) or name in _KEEP:
-                self._note([self._stays(work, name)], [self._not_deleted(work, name)])
-                self._progress(1)
-
-    def _name_before(self, work: Work) -> str | None:
-        """What stock finds the object by that is to be deleted; None if it was never there."""
-        if work.before is not None and work.before.name:
-            return work.before.name
-        entry = self.target.log.latest(work.uuid, work.position - 1)
-        if entry is None or entry.event.type is Type.DELETE:
-            return None
-        if work.kind in (Kind.PERSON, Kind.GROUP):
-            return kept.name_of(decode(entry.event))
-        return entry.event.handle or work.uuid
-
-    def _deleted(self, gone: Sequence[tuple[Work, str]]) -> None:
-        failpoint("replay.written")
-        rows = [Standing(work.uuid, work.kind, work.position, State.DELETED, name or None) for work, name in gone]
-        self._note(rows, [])
-        self.applied.deleted += len(rows)
-        self._progress(len(rows))
-
-    def _not_taken(self, work: Work, reason: str) -> None:
-        self._park(work, PackageRefused(reason))
-        self._progress(1)
-
-    def _stays(self, work: Work, name: str) -> Standing:
-        return Standing(work.uuid, work.kind, work.position, State.STAYS, name)
-
-    def _not_deleted(self, work: Work, name: str) -> Loss:
-        emptied = ", without its members" if work.kind is Kind.GROUP and name not in _KEEP else ""
-        detail = f"{name} stays{emptied}: stock has no command that deletes it; delete it on the target by hand"
-        return Loss(work.uuid, work.kind, name if "/" in name else None, "deletion", 1, detail)
+        self.note([Standing(work.uuid, work.kind, work.position, state, work.event.handle)], lost)
+        self.applied.unchanged += 1
+        self.progress(1)
 
     # --- books --------------------------------------------------------------------------------------------------------
 
@@ -374,16 +330,18 @@ class Round:
         try:
             return decode(work.event)
         except (InvalidAip, ValueError) as error:
-            self._park(work, error)
+            self.park(work, error)
             return None
 
-    def _note(self, standings: Sequence[Standing], losses: Sequence[Loss]) -> None:
+    def note(self, standings: Sequence[Standing], losses: Sequence[Loss]) -> None:
+        """Keep in the books where those objects stand now, and what of them was lost."""
         self.books.note(standings, losses)
         self.arrived.update(row.uuid for row in standings)
         self.applied.losses += losses
 
-    def _park(self, work: Work, error: Exception) -> None:
-        self._failed.add(work.uuid)
+    def park(self, work: Work, error: Exception) -> None:
+        """Put the event aside for that reason."""
+        self.failed.add(work.uuid)
         self._put_aside(parked(Entry(work.position, work.event), error))
 
     def _put_aside(self, row: Parked) -> None:
@@ -391,11 +349,13 @@ class Round:
         self.applied.parked += 1
         logger.warning("replay.parked", kind=row.kind.value, uuid=row.uuid, error=row.reason.split("\n")[0])
 
-    def _stop(self) -> bool:
+    def stop(self) -> bool:
+        """Whether the target should stop; asked between two commands."""
         self.stopped = self.stopped or self.target.stopped()
         return self.stopped
 
-    def _progress(self, done: int) -> None:
+    def progress(self, done: int) -> None:
+        """Tell that so many more objects are done."""
         self._done += done
         self.target.progress(self._done, len(self.works))
 

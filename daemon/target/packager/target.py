@@ -53,12 +53,21 @@ class PackagerTarget:
     """One target behind its command line `dspace` (the words before `packager`). Not for several threads."""
 
     def __init__(
-        self, dspace: Sequence[str], eperson: str, work: Path, blobs: Blobs, log: Log, *, passwords: bool = False
+        self,
+        dspace: Sequence[str],
+        eperson: str,
+        work: Path,
+        blobs: Blobs,
+        log: Log,
+        *,
+        passwords: bool = False,
+        indexed: bool = False,
     ) -> None:
         self.dspace, self.eperson, self.work = tuple(dspace), eperson, work
         self.blobs = blobs
         self.log = log
         self.passwords = passwords
+        self.indexed = indexed
         self.patience = command.PATIENCE
         self.stopped: Callable[[], bool] = lambda: False
         self.progress: Callable[[int, int], None] = lambda _done, _of: None
@@ -83,7 +92,7 @@ class PackagerTarget:
                     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
                 except OSError as error:
                     raise StorageUnusable(f"the folder {folder} cannot be made: {error.strerror or error}") from error
-                opened = Books(self.work, create=True)
+                opened = Books(self.work, create=True, indexed=self.indexed)
                 stack.callback(opened.close)
                 opened.adopt(self.log.identity)
                 self._command = CommandLine(self.dspace, folder, lock)
@@ -100,13 +109,18 @@ class PackagerTarget:
 
     @property
     def version(self) -> str:
-        """The release of the target's DSpace, as it says itself; asked once. What it loses depends on it."""
+        """The release of the target's DSpace, as it says itself; asked once a day. What it loses depends on it."""
         if self._version is None:
-            said = self.command("dsrun", "org.dspace.app.util.Version")
-            found = _VERSION.search(said.text)
-            self._version = found[1] if found else NEWEST
-            if not found:
-                logger.warning("packager.version", supposed=NEWEST, reason=said.reason())
+            known, _, day = (self.books.meta(books.VERSION) or "").partition(" ")
+            today = books.now()[:10]
+            if day != today:
+                said = self.command("dsrun", "org.dspace.app.util.Version")
+                found = _VERSION.search(said.text)
+                if found is None:
+                    logger.warning("packager.version", supposed=known or NEWEST, reason=said.reason())
+                known = found[1] if found else known or NEWEST
+                self.books.remember(books.VERSION, f"{known} {today}")
+            self._version = known
         return self._version
 
     def close(self) -> None:

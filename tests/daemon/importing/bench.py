@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,11 @@ from daemon.importing.into_target import TargetDestination
 from daemon.importing.options import Mode, Options
 from daemon.scratch import Cluster
 from daemon.target.replay import NativeTarget
+from events.aip.model import Aip
 from events.blobs import Blobs, open_blobs
 from events.log import Log, open_log
 from tests.comparator import differences, row_versions
-from tests.daemon.pair import Pair, repository
+from tests.daemon.pair import Pair
 
 _counter = iter(range(1_000_000))
 
@@ -31,11 +31,12 @@ _counter = iter(range(1_000_000))
 class Bench:
     """`bench.into_log(folder, mode=...)`, `bench.into_target(...)`; the log and the target are its own."""
 
-    def __init__(self, cluster: Cluster, folder: Path, version: str = "9") -> None:
+    def __init__(self, cluster: Cluster, folder: Path, template: str) -> None:
         self.cluster = cluster
         self.folder = folder / f"bench{next(_counter)}"
-        self.folder.mkdir(parents=True)
-        self.dsn, self.store = repository(cluster, self.folder, version, shuffle=5, admin="b@example.org")
+        self.store = self.folder / "assetstore"
+        self.store.mkdir(parents=True)
+        self.dsn = cluster.create(f"bench{next(_counter)}", template)
         self.log: Log = open_log(f"sqlite:///{self.folder}/log.sqlite", create=True)
         self.blobs: Blobs = open_blobs(f"file://{self.folder}/blobs", create=True)
 
@@ -47,9 +48,34 @@ class Bench:
     def into_target(self, *paths: Path, dry_run: bool = False, index: bool = False, **options: Any) -> Report:
         chosen = _options(options)
         with contextlib.closing(
-            TargetDestination(self.dsn, self.store, self.blobs, passwords=chosen.passwords, index=index, dry_run=dry_run)
+            TargetDestination(
+                self.dsn, self.store, self.blobs, passwords=chosen.passwords, index=index, dry_run=dry_run
+            )
         ) as place:
             return Importer(place, chosen, dry_run=dry_run)(paths)
+
+    def run(self, into: str, *paths: Path, **options: Any) -> Report:
+        """An import into `log` or `target`."""
+        return (self.into_log if into == "log" else self.into_target)(*paths, **options)
+
+    def read(self, into: str, name: str) -> Aip | None:
+        """The object of that handle or UUID, or the group or person of that name, as it is there."""
+        with contextlib.closing(self.place(into)) as place:
+            holder = place.holder(name)
+            uuid = holder[1] if holder else place.group(name) or place.person(name)
+            return place.aip(uuid or name) if uuid or "/" not in name else None
+
+    def there(self, into: str, name: str) -> Aip:
+        """The same, and it is there."""
+        found = self.read(into, name)
+        assert found is not None, name
+        return found
+
+    def place(self, into: str) -> LogDestination | TargetDestination:
+        """To look into."""
+        if into == "log":
+            return LogDestination(self.log, self.blobs, "test")
+        return TargetDestination(self.dsn, self.store, self.blobs, passwords=True, dry_run=True)
 
     def replay(self) -> None:
         target = NativeTarget(self.dsn, self.store, self.blobs, self.log)
@@ -105,12 +131,3 @@ class Origin:
         return differences(
             self.pair.source_dsn, bench.dsn, source_assetstore=self.pair.source_store, target_assetstore=bench.store
         )
-
-
-@contextlib.contextmanager
-def benches(cluster: Cluster, folder: Path, version: str = "9") -> Iterator[Bench]:
-    bench = Bench(cluster, folder, version)
-    try:
-        yield bench
-    finally:
-        bench.close()

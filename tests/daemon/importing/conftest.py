@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from daemon.scratch import Cluster
-from tests.daemon.importing.bench import Bench, Origin, benches
+from tests.daemon.importing.bench import Bench, Origin
+from tests.daemon.pair import repository
 
 
 @pytest.fixture(scope="package")
@@ -25,8 +26,18 @@ def packages(origin: Origin, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return origin.packages(tmp_path_factory.mktemp("packages"))
 
 
+@pytest.fixture(scope="package")
+def template(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The database of a freshly installed repository, which is copied for each test."""
+    dsn, _ = repository(cluster, tmp_path_factory.mktemp("fresh"), "9", shuffle=5, admin="b@example.org")
+    name = dsn.rsplit("/", 1)[1]
+    yield name
+    cluster.drop(name)
+
+
 @pytest.fixture
-def bench(cluster: Cluster, tmp_path: Path) -> Iterator[Bench]:
+def bench(cluster: Cluster, template: str, tmp_path: Path) -> Iterator[Bench]:
     """An empty log, and a freshly installed target."""
-    with benches(cluster, tmp_path) as bench:
-        yield bench
+    bench = Bench(cluster, tmp_path, template)
+    yield bench
+    bench.close()

@@ -11,8 +11,9 @@ from daemon.index import telling
 from daemon.index.due import NativeDue
 from daemon.index.port import Call, Row, Stopped
 from daemon.index.telling import Told, tell, tell_everything
+from daemon.target import ledger
 from events.aip.model import Kind
-from events.errors import IndexFailed, Interrupted, Locked
+from events.errors import IndexFailed, Interrupted, Locked, PreconditionError
 from tests.daemon.index.site import Site
 from tests.daemon.index.test_due import ARCHIVED, TITLE
 
@@ -181,3 +182,19 @@ def test_a_target_that_was_never_prepared_has_nothing_due(site: Site) -> None:
     assert (due.standing().due, due.pending(10).rows, due.mark(), due.strike_marked()) == (0, [], 0, 0)
     due.close()
     site.cluster.drop("never_prepared")
+
+
+def test_a_list_that_somebody_drops_is_an_error_that_is_expected(site: Site) -> None:
+    """No bare one of the database: whoever tells the index at the end of a replay must not fail by it."""
+    due = NativeDue(site.cluster.create("dropped_list"))
+    with psycopg2.connect(site.target_dsn.rsplit("/", 1)[0] + "/dropped_list") as connection:
+        ledger.create(connection)
+        connection.commit()
+        assert due.standing().due == 0
+        connection.cursor().execute("drop schema aipstream cascade")
+        connection.commit()
+        with pytest.raises(PreconditionError, match=r"aipstream\.reindex"):
+            due.pending(10)
+    connection.close()
+    due.close()
+    site.cluster.drop("dropped_list")

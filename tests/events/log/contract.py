@@ -13,6 +13,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from events.aip.model import Kind
 from events.errors import GapInLog
@@ -176,6 +177,17 @@ class LogContract:
         assert list(log.heads()) == [(uuid, *now[uuid], Kind.ITEM) for uuid in sorted(now)]
         assert list(log.heads(at=story[3])) == [(uuid, *then[uuid], Kind.ITEM) for uuid in sorted(then)]
         assert list(log.heads(at=0)) == []
+
+    def test_what_stands_comes_with_its_names_and_without_its_payload(self, log: Log, story: list[int]) -> None:
+        """The same objects as of `heads`: handle and parents of each are those of its newest event."""
+        for at in (None, story[3]):
+            standing = list(log.standing(at))
+            assert [(e.uuid, place, e.digest, e.kind) for place, e in standing] == list(log.heads(at))
+            for place, standing_event in standing:
+                newest = log.latest(standing_event.uuid, at)
+                assert newest is not None
+                assert newest.position == place
+                assert standing_event == replace(newest.event, payload=b"")
 
     def test_a_time_or_an_lsn_gives_the_last_position_up_to_it(self, log: Log, story: list[int]) -> None:
         """All of a transaction is at its LSN; before the first commit it is 0."""

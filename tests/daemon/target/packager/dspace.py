@@ -102,7 +102,9 @@ if words[0] == "import":
 if words[0] == "dsrun" and words[1].endswith("Version"):
     end(0, "DSpace version:  8.2", "  SCM revision:  none")
 if words[0] == "dsrun" and words[1].endswith("EPersonCLITool"):
-    end(0, f"Deleted EPerson with ID: {words[-1]}")
+    if "-M" in words and mode == "taken":
+        end(1, "could not execute statement; duplicate key value violates unique constraint")
+    end(0, f"{'Modified' if '-M' in words else 'Deleted'} EPerson with ID: {words[-1]}")
 if words == ["database", "update-sequences"] and mode == "empty":
     end(
         1,

@@ -23,7 +23,7 @@ from tests.events.samples import uuid_of
     ("mode", "error", "words"),
     [
         ("down", TargetUnreachable, "Failure during kernel init"),
-        ("full", PackagerFailed, "No space left on device"),
+        ("full", TargetUnreachable, "No space left on device"),
         ("stranger", PackagerFailed, "eperson cannot be found: admin@example.org"),
         ("silent", PackagerFailed, "status 3"),
         ("commit", PackagerFailed, "the commit failed"),
@@ -105,10 +105,10 @@ work = {json.dumps(str(stage.work))}
     return path
 
 
-def replaying(stage: Stage, **environment: str) -> subprocess.Popen[bytes]:
-    """`aipstream replay` in a process of its own."""
+def replaying(stage: Stage, verb: str = "replay", **environment: str) -> subprocess.Popen[bytes]:
+    """`aipstream replay` (or `run`) in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "daemon.cli", "--config", str(configured(stage)), "replay"],
+        [sys.executable, "-m", "daemon.cli", "--config", str(configured(stage)), verb],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, **environment},
@@ -124,8 +124,8 @@ def test_a_replayer_that_is_killed_anywhere_loses_nothing(stage: Stage, place: s
     stage.delete(item(10))
     stage.tell("bad", handle(20))
     with replaying(stage, AIPSTREAM_FAILPOINT=place) as killed:
-        killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
+        said, _ = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, said.decode()
     with replaying(stage) as second:
         said, _ = second.communicate()
     assert second.returncode == 3, said.decode()  # one is parked
@@ -171,4 +171,21 @@ def test_a_signal_ends_a_replay_between_two_runs(stage: Stage) -> None:
     assert stage.target.position() == 0
     replayer.replay(stage.again(), stage.log)
     assert len(stage.loaded) == len(set(stage.loaded)) == 52
+    assert stage.target.position() == stage.log.end()
+
+
+def test_the_daemon_gathers_what_comes_within_seconds(stage: Stage) -> None:
+    """Events one after the other share a command, which costs seconds; a signal ends the daemon in good order."""
+    stage.put(community(), collection())
+    with replaying(stage, "run") as daemon:
+        eventually(lambda: len(stage.loaded) == 2)
+        eventually(lambda: any(line.startswith("database") for line in stage.said("calls")))
+        stage.forget()
+        for number in range(10, 16):
+            stage.put(item(number))
+        eventually(lambda: len(stage.loaded) == 6)
+        daemon.terminate()
+        said, _ = daemon.communicate()
+    assert daemon.returncode == 0, said.decode()
+    assert len([line for line in stage.said("calls") if line.startswith("packager")]) == 1
     assert stage.target.position() == stage.log.end()
