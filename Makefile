@@ -16,8 +16,9 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.development: requirements-dev.lock $(VENV)/.runtime
+$(VENV)/.development: requirements-dev.lock ops/schemas.lock $(VENV)/.runtime
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r ops/schemas.lock
 	@touch $@
 
 install: $(VENV)/.runtime ## make .venv with the command aipstream in it

@@ -21,7 +21,7 @@ from daemon.index.port import Call, Due, Indexer, Standing, Stopped
 from daemon.index.telling import MOST, Progress, Told, planned, tell, tell_everything
 from daemon.parts import due_of, indexer_of, keeps_due, state_of
 from daemon.source.state import now
-from events.errors import AipstreamError, ConfigError, IndexFailed, Interrupted, Locked
+from events.errors import AipstreamError, IndexFailed, Interrupted, Locked
 
 logger = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ def index_once(config: Config, *, everything: bool, stopped: Stopped, progress: 
 
 def planned_now(config: Config, *, everything: bool) -> tuple[int, list[Call]]:
     """How many objects are due, and the runs that `index_once` would make now. Takes no lock and tells nobody."""
-    with closing(indexer_of(config)) as indexer, _due(config, alone=False) as due:
+    with closing(indexer_of(config)) as indexer, closing(due_of(config, alone=False)) as due:
         calls = plans.everything() if everything else planned(due.pending(MOST), config.index.batch, indexer)
         return due.standing().due, calls
 
@@ -102,13 +102,9 @@ def standing_of(config: Config) -> dict[str, Any] | None:
     """For `aipstream status`: what is due, since when, and how it went last. Takes no lock. None without an index."""
     if not keeps_due(config):
         return None
-    found: dict[str, Any] = {"mode": config.index.mode, "due": None, "oldest": None}
-    due = due_of(config, alone=False)
-    if due is not None:
-        with closing(due):
-            standing = due.standing()
-        found |= {"due": standing.due, "oldest": standing.since}
-    return found | remembered(config)
+    with closing(due_of(config, alone=False)) as due:
+        standing = due.standing()
+    return {"mode": config.index.mode, "due": standing.due, "oldest": standing.since} | remembered(config)
 
 
 def remembered(config: Config) -> dict[str, Any]:
@@ -178,28 +174,13 @@ class IndexLoop:
 
 @contextmanager
 def _telling(config: Config) -> Iterator[tuple[Due, Indexer]]:
-    with closing(indexer_of(config)) as indexer, _due(config, alone=True) as due:
+    with closing(indexer_of(config)) as indexer, closing(due_of(config)) as due:
         yield due, indexer
 
 
-@contextmanager
-def _due(config: Config, *, alone: bool) -> Iterator[Due]:
-    due = due_of(config, alone=alone)
-    if due is None:
-        raise ConfigError(
-            f"driver {config.need_target().driver!r} does not keep what the index has to be told of",
-            'Leave [index] mode at "none": that driver runs index-discovery itself.',
-        )
-    with closing(due):
-        yield due
-
-
 def _left(config: Config) -> int:
-    with suppress(AipstreamError):
-        due = due_of(config, alone=False)
-        if due is not None:
-            with closing(due):
-                return due.standing().due
+    with suppress(AipstreamError), closing(due_of(config, alone=False)) as due:
+        return due.standing().due
     return 0
 
 

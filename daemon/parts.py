@@ -245,8 +245,8 @@ def keeps_due(config: Config) -> bool:
     return config.index.mode != "none" and config.target is not None
 
 
-def due_of(config: Config, *, alone: bool = True) -> Due | None:
-    """What the target's index has still to be told of; None where that is not kept. `alone`: to tell it, not to look.
+def due_of(config: Config, *, alone: bool = True) -> Due:
+    """What the target's index has still to be told of. `alone`: to tell it, not to look.
 
     Raises ConfigError, TargetUnreachable, Locked.
     """

@@ -21,6 +21,7 @@ import events
 from daemon.cli.main import aipstream
 from daemon.config import SECTIONS, Config
 from daemon.dspace.coverage import ENTRIES, LEFT_OUT, Place
+from daemon.losses.codes import CODES
 from events.errors import AipstreamError
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -59,6 +60,32 @@ ABOUT_COVERAGE = """
 """
 
 
+ABOUT_LOSSES = """
+    Nothing is lost in silence. A loss is found by comparing rows, what an object has with what arrives, and each kind
+    of difference has a code. `aipstream check --losses` counts them in the real data before a run, `replay`,
+    `run --until-current`, `import` and `export` tell of them afterwards, `aipstream losses` says what is recorded for
+    the target so far. With `--strict` a loss ends with exit code 11; the work is done all the same.
+
+    Driver `native` writes every row of the object into the target's database. It loses only what that database has no
+    place for: security levels of values before DSpace 10, formats that are not registered there, a handle that is its
+    own site's; and what the configuration does not capture (passwords, drafts).
+
+    Stock DSpace's packager carries what its own AIPs have words for. That is what driver `packager`, and whoever
+    restores an exported package, has to live with. Our packages keep everything beside the stock sections, where
+    `aipstream import` finds it again and stock DSpace does not look.
+
+    What is said of stock DSpace was held against real ones, 7.6.6 and 8.2: every object of a repository with every kind
+    of content, after a restore of our packages, and in packages that DSpace itself exported, row by row. In what other
+    releases differ is taken from their sources: empty files are passed over from 7.6.7, 8.4, 9.3 and 10.0 on, and stop
+    an export; 7.6.0 and 7.6.1 restore policies without a type. A version without its last number, which is all that a
+    database tells, stands for the newest of its line. Two things depend on the target's settings and are supposed to be
+    as shipped: no field is authority-controlled, and the text of the licence that is added is not known before.
+
+    Codes that begin with `added` are what a restore puts there besides. Codes that end in `uuid` are of things that
+    arrive under another UUID; where an object is only referred to, by its name, nothing is lost.
+"""
+
+
 def pages() -> dict[str, str]:
     """The text of each page by its name."""
     return {
@@ -66,6 +93,7 @@ def pages() -> dict[str, str]:
         "configuration.md": configuration(),
         "exit-codes.md": exit_codes(),
         "not-replicated.md": not_replicated(),
+        "losses.md": losses(),
     }
 
 
@@ -233,6 +261,17 @@ def not_replicated() -> str:
             "## Operational columns\n",
             _table(("table", "columns", "why"), rows),
         ]
+    )
+
+
+# --- losses ---------------------------------------------------------------------------------------------------------
+
+
+def losses() -> str:
+    """docs/losses.md."""
+    rows: list[tuple[str, ...]] = [(f"`{code}`", told.title, told.why, told.carried) for code, told in CODES.items()]
+    return MADE + "\n".join(
+        ["# Losses\n", _paragraphs(ABOUT_LOSSES), _table(("code", "what", "why", "what would carry it"), rows)]
     )
 
 

@@ -132,17 +132,19 @@ class Groups:
                 aip if passwords else replace(aip, person=replace(row, password=None, salt=None, digest_algorithm=None))
             )
         if nameless:
-            notes.append(f"{nameless} people without an e-mail address and a netid are not in the package")
+            notes.append(
+                f"{some(nameless, 'person', 'people')} without an e-mail address and a netid not in the package"
+            )
         groups = []
         for uuid, aip in self.all.items():
             if "hdl:" in self.called.get(uuid, "") or not (self.layout.from_site and self.later(uuid, 0)):
                 groups.append(self._with(aip, 0))
         lost = sum(not self.name(row.other) for aip in self.all.values() for row in aip.persons_in)
         if lost:
-            notes.append(f"{lost} memberships of people without an e-mail address are not in the packages")
+            notes.append(f"{some(lost, 'membership')} of people without an e-mail address not in the packages")
         unnamed = sum(1 for _ in self.moment.of(Kind.GROUP)) - len(self.called)
         if unnamed:
-            notes.append(f"{unnamed} groups without a name that XML can hold are not in the package")
+            notes.append(f"{some(unnamed, 'group')} without a name that XML can hold not in the package")
         return groups + people
 
     def of_container(self, aip: Aip) -> tuple[list[Aip], dict[Uuid, str]]:
@@ -177,6 +179,11 @@ class Groups:
 
 def _name(aip: Aip) -> str:
     return (aip.group.name if aip.group else None) or ""
+
+
+def some(count: int, one: str, many: str = "") -> str:
+    """`1 group`, `2 groups`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def roles_of(aip: Aip) -> dict[Uuid, str]:

@@ -21,7 +21,7 @@ from typing import Final, Literal, NamedTuple
 from msgspec.structs import replace
 
 from daemon.export.bundles import Bundles, filtered, without
-from daemon.export.groups import Groups
+from daemon.export.groups import Groups, some
 from daemon.export.layout import Layout
 from daemon.export.moment import Head, Moment
 from events.aip import roles_stock, stock_out
@@ -99,7 +99,7 @@ class Packages:
         head, whole = self._object(uuid)
         aip = filtered(whole, self.options.bundles)
         if aip is not whole:
-            notes.append(f"{len(whole.bundles) - len(aip.bundles)} bundles left out")
+            notes.append(f"{some(len(whole.bundles) - len(aip.bundles), 'bundle')} left out")
         aip, parts, empty = self._contents(aip, notes)
         options = self.options
         around = self._surroundings(head, aip, notes, empty, extension=options.extension and not notes)
@@ -169,11 +169,11 @@ class Packages:
                 parts.append(Part(name, row.size, content, partial(self.blobs.open, content)))
         if not lacking:
             return aip, parts, frozenset()
-        some = ", ".join(sorted(lacking.values())[:5]) + (", ..." if len(lacking) > 5 else "")
+        names_of = ", ".join(sorted(lacking.values())[:5]) + (", ..." if len(lacking) > 5 else "")
         if self.options.lacking == "zero":
-            notes.append(f"{len(lacking)} files kept empty: {some}")
+            notes.append(f"{some(len(lacking), 'file')} kept empty: {names_of}")
             return aip, parts, frozenset(lacking)
-        notes.append(f"{len(lacking)} files left out: {some}")
+        notes.append(f"{some(len(lacking), 'file')} left out: {names_of}")
         left = without(aip, set(), set(lacking))
         there = {row.uuid for row in left.bitstreams}
         kept = [part for row, part in zip(aip.bitstreams, parts, strict=True) if row.uuid in there]
@@ -191,14 +191,16 @@ class Packages:
         elif aip.kind in (Kind.COMMUNITY, Kind.COLLECTION):
             people, types = self.groups.of_container(aip)
             if apart := self.groups.apart(aip):
-                notes.append(f"{apart} groups that are not in these packages have groups of this {aip.kind.value}")
+                notes.append(f"left out: its groups are members of {some(apart, 'group')} not in these packages")
         named = {row.group for row in aip.policies if row.group} | {each.uuid for each in people}
         named |= {row.other for each in people for row in each.groups_in}
         rank = self.layout.rank(head)
         absent = frozenset(row.group for row in aip.policies if row.group and self.groups.later(row.group, rank))
         if absent:
             count = sum(row.group in absent for row in aip.policies)
-            notes.append(f"{count} policies left out for stock DSpace: a restore makes their groups only later")
+            notes.append(
+                f"{some(count, 'policy', 'policies')} left out for stock DSpace: the groups are restored only later"
+            )
         linked = self.layout.children(aip.uuid) if aip.kind is not Kind.ITEM else []
         return Surroundings(
             inside=tuple(Inside(each.kind, each.uuid, each.handle, self.layout.name(each)) for each in linked),

@@ -7,6 +7,7 @@ Invariants:
 
 * A group is never written with a member that is not there. Such a member is left out and told; where it is a group
   that may still come in this run (`later`), the group is planned once more at the end.
+* What a killed run left unfinished is finished by the next one in any mode: a group that only lacks members gets them.
 * Nobody is locked out: members are only ever added to `Administrator`, and a password that a document does not have
   stays as it is.
 """
@@ -111,7 +112,7 @@ class Accounts:
         after = incoming if present is None else merged(present, incoming, whole=False, now=resolver.now)
         if present is not None and same(after, present, passwords=resolver.options.passwords):
             account.action = "unchanged"
-        elif mode is Mode.REPLACE or completed:
+        elif mode is Mode.REPLACE or completed or (present is not None and _only_lacks_members(present, after)):
             account.action, account.aip = "replace", after
         elif account.name in (ANONYMOUS, ADMINISTRATOR):
             account.notes.append(f"group {account.name} is in every DSpace: left as it is")
@@ -149,6 +150,14 @@ class Accounts:
             and (row.person is None or resolver.known.kind_of(row.person))
         ]
         return renamed(replace(aip, **changed), mapping)
+
+
+def _only_lacks_members(present: Aip, after: Aip) -> bool:
+    """Whether a group is there as the document says but for members: a run that was killed left it so."""
+    if present.kind is not Kind.GROUP:
+        return False
+    lacks = {*present.persons_in, *present.groups_in} <= {*after.persons_in, *after.groups_in}
+    return lacks and same(replace(present, persons_in=after.persons_in, groups_in=after.groups_in), after)
 
 
 def _members_first(aips: Sequence[Aip]) -> list[Aip]:

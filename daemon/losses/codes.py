@@ -62,8 +62,8 @@ CODES: Final[dict[str, Code]] = {
     "identifier-uri": Code("links in dc.identifier.uri", "a restore takes all links of handles away and adds the "
                            "preferred one at the end", _NEVER),
     "item-metadata": Code("metadata of items", "DIM cannot say the field or the value", _NEVER),
-    "added-title": Code("a title `Untitled`", "stock refuses an item without a dc.title", NATIVE),
-    "added-provenance": Code("provenance and dates of the restore", "DSpace notes every restore in the metadata",
+    "added-title": Code("a title `Untitled` that was not there", "stock refuses an item without a dc.title", NATIVE),
+    "added-provenance": Code("provenance and dates of the restore, added", "DSpace notes every restore in the metadata",
                              NATIVE),
     "added-values": Code("values that a restore adds", "DSpace's own defaults", NATIVE),
     "container-metadata": Code("further metadata of communities and collections", "a package holds eight fields of a "
@@ -106,7 +106,8 @@ CODES: Final[dict[str, Code]] = {
     "order": Code("legacy orders of files", "a package has no place for them", _NEVER),
     "empty-files": Code("files of no bytes", "this release's restore passes over them", _NEVER),
     "files": Code("files", "the package cannot state them", NATIVE),
-    "added-licence": Code("a deposit licence", "DSpace adds the collection's to an item that has none", NATIVE),
+    "added-licence": Code("a deposit licence that was not there",
+                          "DSpace adds the collection's to an item that has none", NATIVE),
     "format": Code("formats that are not registered", "the file stands with the format Unknown",
                    "the registry's own event"),
     # containers

@@ -149,8 +149,9 @@ def _whole(name: str, one: list[Any], other: list[Any], found: Found) -> None:
 
 def _keyed(name: str, one: list[Any], other: list[Any], parts_of: Parts, found: Found) -> None:
     key, columns = _KEYS[name], _COLUMNS[name]
-    theirs = {key(row): row for row in other}
-    for row in one:
+    gone, more = difference(one, other)
+    theirs = {key(row): row for row in more}
+    for row in gone:
         match = theirs.pop(key(row), None)
         if match is None:
             found(_row_gone(name, row, parts_of), _shown(row))

@@ -51,5 +51,7 @@ class Parts:
 
 def difference(one: list[Any], other: list[Any]) -> tuple[list[Any], list[Any]]:
     """The rows of one that the other lacks, and the other way round."""
+    if one == other:  # as most are
+        return [], []
     mine, theirs = Counter(one), Counter(other)
     return list((mine - theirs).elements()), list((theirs - mine).elements())

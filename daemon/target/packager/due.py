@@ -29,14 +29,19 @@ class PackagerDue:
     """`daemon.index.port.Due` over the books in that work folder. Raises Locked if somebody else tells it."""
 
     def __init__(self, work: Path, *, alone: bool = True) -> None:
+        self._work = work
+        self._known: Books | None = None
         self._open = ExitStack()
-        with ExitStack() as stack:
-            if alone:
-                stack.enter_context(hold(work / LOCK, "is telling this target's index"))
-            self._books = Books(work) if Books.there(work) else None
-            if self._books:
-                stack.callback(self._books.close)
-            self._open = stack.pop_all()
+        if alone:
+            self._open.enter_context(hold(work / LOCK, "is telling this target's index"))
+
+    @property
+    def _books(self) -> Books | None:
+        """The books, as soon as a replay has made them."""
+        if self._known is None and Books.there(self._work):
+            self._known = Books(self._work)
+            self._open.callback(self._known.close)
+        return self._known
 
     def add(self, rows: Sequence[Row]) -> None:
         """See the port."""

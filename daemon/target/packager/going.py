@@ -101,4 +101,5 @@ class Going:
     def _not_deleted(self, work: Work, name: str) -> Loss:
         emptied = ", without its members" if work.kind is Kind.GROUP and name not in _KEEP else ""
         detail = f"{name} stays{emptied}: stock has no command that deletes it; delete it on the target by hand"
-        return Loss(work.uuid, work.kind, name if "/" in name else None, "deletion", 1, detail)
+        handle = name if work.kind in (Kind.COMMUNITY, Kind.COLLECTION, Kind.ITEM) else None
+        return Loss(work.uuid, work.kind, handle, "deletion", 1, detail)

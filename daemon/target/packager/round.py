@@ -161,7 +161,8 @@ class Round:
         kept_back = []
         for each in run:
             parent = each.work.parent
-            if parent in refused and not (each.work.before and each.work.before.present):
+            there = each.work.before is not None and each.work.before.present
+            if parent in refused and not there and self._no_parent(each.work, waiting=False):
                 self._orphan(each.work)
                 refused = refused | {each.work.uuid}
             else:
@@ -219,10 +220,10 @@ class Round:
                 aip = replace(aip, groups_in=[row for row in aip.groups_in if row.other not in inner])
             yield work, aip
 
-    def _no_parent(self, work: Work) -> bool:
-        """Whether the container is missing on the target though the log knows it."""
+    def _no_parent(self, work: Work, *, waiting: bool = True) -> bool:
+        """Whether the container is missing on the target though the log knows it. `waiting`: it may be on its way."""
         parent = work.parent
-        if parent is None or parent in self.arrived or parent in self._on_the_way:
+        if parent is None or parent in self.arrived or (waiting and parent in self._on_the_way):
             return False
         if work.before is not None and work.before.present:
             return False

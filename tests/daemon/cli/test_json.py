@@ -10,6 +10,8 @@ KEYS = {
     ("status",): {"log", "capture", "replay", "lag", "index", "verified"},
     ("verify",): {"equal", "lsn", "compared", "more", "local", "seconds", "differences"},
     ("check",): {"ok", "preconditions"},
+    ("check", "--losses"): {"driver", "version", "read", "objects", "losses"},
+    ("losses",): {"losses", "objects"},
     ("log",): {"end", "events"},
     ("park",): {"parked"},
     ("park", "list"): {"parked"},
@@ -22,9 +24,9 @@ KEYS = {
     ("snapshot", "--dry-run"): {"dry_run", "objects", "slot_would_be_made"},
     ("snapshot",): {"captured", "slot_made", "objects", "position", "parked"},
     ("replay", "--dry-run"): {"dry_run", "from", "until", "position", "again", "events"},
-    ("replay",): {"applied", "sequences", "position", "parked", "drifted", "differing", "losses"},
+    ("replay",): {"applied", "sequences", "position", "parked", "indexed", "drifted", "differing", "losses"},
     ("park", "retry", "--all"): {"released", "parked", "asked", "dry_run"},
-    ("run", "--until-current"): {"captured", "applied", "sequences", "position", "parked"},
+    ("run", "--until-current"): {"captured", "applied", "sequences", "position", "parked", "indexed", "losses"},
 }
 
 

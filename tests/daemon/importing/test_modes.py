@@ -163,8 +163,9 @@ def test_handle_and_uuid_of_two_objects_are_a_contradiction(bench: Bench, tmp_pa
     """Stock writes into whichever it finds first."""
     bench.run(into, world.world(tmp_path / "w"))
     other = ITEM.replace("1b0c", "9b0c")
+    document = world.item().replace(ITEM, other).replace("123456789/4", "123456789/44").replace(PAPER, JO)
     path = world.zipped(tmp_path / "other.zip", {
-        "mets.xml": world.item().replace(ITEM, other).replace("123456789/4", "123456789/44").replace(PAPER, JO).encode(),
+        "mets.xml": document.encode(),
         f"bitstream_{JO}.pdf": PDF, "bitstream_2b0c6d0e-0000-4000-8000-000000000002.txt": b"its words"})  # fmt: skip
     report = bench.run(into, path)
     assert report.counts["created"] == 1, report.refused

@@ -66,8 +66,8 @@ def test_ignore_handle(bench: Bench, tmp_path: Path, into: str) -> None:
     assert not report.refused
     item = bench.there(into, ITEM)
     assert item.handle not in (None, "123456789/4")
-    other = world.zipped(tmp_path / "o.zip", {
-        **world.item_entries(parent=None), "mets.xml": world.item(parent=None).replace("56789/4", "56789/777").encode()})  # fmt: skip
+    document = world.item(parent=None).replace("56789/4", "56789/777")
+    other = world.zipped(tmp_path / "o.zip", {**world.item_entries(), "mets.xml": document.encode()})
     collection = next(each.handle for each in report.told if each.kind == "collection")
     report = bench.run(into, other, mode="submit", parent=collection, ignore_handle=False)
     assert bench.there(into, "123456789/777").uuid != ITEM
@@ -155,10 +155,11 @@ def test_use_collection_template(bench: Bench, tmp_path: Path) -> None:
     bench.sql(
         """with t as (insert into dspaceobject (uuid) values (gen_random_uuid()) returning uuid),
         i as (insert into item (uuid, in_archive, withdrawn, discoverable) select uuid, false, false, true from t),
-        v as (insert into metadatavalue (metadata_value_id, dspace_object_id, metadata_field_id, text_value, place, confidence)
+        v as (insert into metadatavalue
+            (metadata_value_id, dspace_object_id, metadata_field_id, text_value, place, confidence)
           select nextval('metadatavalue_seq'), t.uuid, f.metadata_field_id, 'of the template', 0, -1
-          from t, metadatafieldregistry f where (f.element, f.qualifier) in (('publisher', null), ('title', null))
-            or f.element in ('publisher', 'title') and f.qualifier is null)
+          from t, metadatafieldregistry f join metadataschemaregistry using (metadata_schema_id)
+          where short_id = 'dc' and f.element in ('publisher', 'title') and f.qualifier is null)
         update collection set template_item_id = t.uuid from t where collection.uuid = %s""",
         collection.uuid,
     )

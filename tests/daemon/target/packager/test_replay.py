@@ -113,6 +113,17 @@ def test_what_is_in_a_refused_container_waits_for_it(stage: Stage) -> None:
     assert stage.loaded[-4:] == [handle(COLLECTION), handle(10), handle(11), handle(12)]
 
 
+def test_a_container_that_is_there_takes_items_though_its_change_is_refused(stage: Stage) -> None:
+    """Only what is missing holds up what belongs to it."""
+    stage.put(community(), collection())
+    replayer.replay(stage.target, stage.log)
+    stage.put(collection(), item(10))
+    stage.tell("bad", handle(COLLECTION))
+    replayer.replay(stage.target, stage.log)
+    assert [row.uuid for row in stage.target.parked()] == [uuid_of(COLLECTION)]
+    assert handle(10) in stage.loaded
+
+
 def test_parked_events_can_be_given_up(stage: Stage) -> None:
     """Discarding forgets them; the next event of the object is applied."""
     stage.put(community(), collection(), item(10))
