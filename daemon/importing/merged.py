@@ -237,10 +237,10 @@ def _policies(
         if row.subject in silent:
             found += [row] if row.subject not in spoken else []
             continue
-        if withdrawn and row.action == _READ:
+        if withdrawn and row.action == _READ and not held[key(row, row.person)]:
             row = replace(row, action=_WITHDRAWN_READ)
-        same_ = held[key(row, row.person)]
-        found.append(same_.pop() if same_ else row)
+        alike = held[key(row, row.person)]
+        found.append(alike.pop() if alike else row)
     unsaid = [row for rows in held.values() for row in rows if row.action in _UNSAID_ACTIONS]
     return found + quiet + [row for row in unsaid if withdrawn or row.action != _WITHDRAWN_READ]
 
