@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.cli.lost import none_lost, release_of, strict_option
 from daemon.cli.output import counted, dry_run_option, json_option, show, sized, table
 from daemon.cli.session import Session, pass_session
 
@@ -39,12 +40,15 @@ _SHOWN = 20
               "it into the archive.")  # fmt: skip
 @click.option("--extension/--no-extension", default=True, show_default=True,
               help="With what stock DSpace has no place for: `aipstream import` then gets objects whole.")  # fmt: skip
+@click.option("--release", metavar="VERSION", default="10", show_default=True,
+              help="The DSpace that the packages are for (7.6.6, 8): what its restore loses is told.")  # fmt: skip
+@strict_option
 @dry_run_option
 @json_option
 @pass_session
 def export(
     session: Session, /, things: tuple[str, ...], folder: Path | None, moment: str | None, recursive: bool | None,
-    dry_run: bool, as_json: bool, **given: Any,  # noqa: ANN401
+    strict: bool, dry_run: bool, as_json: bool, **given: Any,  # noqa: ANN401
 ) -> None:  # fmt: skip
     """Write packages (TYPE@HANDLE.zip) of the whole site, or of the objects named, into a folder.
 
@@ -52,7 +56,8 @@ def export(
     erases the passwords of all accounts whose hashes are not in the package: see --passwords.
 
     A stopped run can be repeated; packages that are there and the same are kept. Exit code 3 says that some objects
-    could not be written: they are named, and no package leads to them.
+    could not be written: they are named, and no package leads to them. What a restore by stock DSpace would lose of
+    the packages is told by code (docs/losses.md); with --strict, exit code 11 says that there is such a thing.
     """
     session.json = as_json
     session.messages()
@@ -74,6 +79,7 @@ def export(
     if folder is None and not dry_run:
         raise ConfigError("--into is missing: where should the packages go?", "aipstream export site --into FOLDER")
     after = instant(given["updated_after"]) if given["updated_after"] else None
+    release_of(given["release"])
     bundles = Bundles.of(given["filter_bundles"], given["include_bundles"])
     with closing(log_of(config)) as log:
         then = Moment(log, position_of(log, moment) if moment else None)
@@ -87,6 +93,7 @@ def export(
             withdrawn=not given["unmarked"],
             lacking=given["unauthorized"],
             roots=named,
+            release=given["release"],
         )
         packages = Packages(then, blobs_of(config), options)
         if recursive is None:
@@ -107,6 +114,8 @@ def export(
             f"{counted(len(done.refused), 'object')} could not be exported",
             "The lines above say why. `aipstream snapshot` takes missing contents from the source again.",
         )
+    if strict:
+        none_lost(done.losses)
 
 
 def _would(session: Session, packages: Packages, choice: Choice) -> None:
@@ -143,12 +152,14 @@ def _told(session: Session, done: Exported, folder: Path, at: int) -> None:
             "passed_over": done.passed_over,
             "noted": [{"package": each.path.name, "uuid": each.uuid, "notes": each.left_out} for each in done.noted],
             "refused": [each._asdict() for each in done.refused],
+            "losses": done.losses.told(),
         },
         f"{counted(done.packages, 'package')} in {folder}, {sized(done.bytes)}, as of position {at:,}",
         *([f"there already and the same: {done.kept:,}"] if done.kept else []),
         *([f"not modified since, passed over: {counted(done.passed_over, 'item')}"] if done.passed_over else []),
         *_some(notes),
         *_some(refused),
+        *done.losses.text(verb="a restore by stock DSpace loses", full=session.verbose),
     )
 
 

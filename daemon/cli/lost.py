@@ -17,6 +17,17 @@ strict_option = click.option(
 )
 
 
+def release_of(version: str) -> None:
+    """Raise ConfigError for what is no version of DSpace."""
+    from daemon.losses.release import Release
+    from events.errors import ConfigError
+
+    try:
+        Release.of(version)
+    except ValueError as error:
+        raise ConfigError(str(error), "Write it as DSpace does: 7.6.6, 8.2, 9, 10.0.") from error
+
+
 def lost(session: Session, losses: Summary) -> list[str]:
     """A line a code; with --verbose also why, and what would carry it."""
     return losses.text(full=session.verbose)

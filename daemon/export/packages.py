@@ -12,7 +12,7 @@ Invariants:
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,9 @@ from daemon.export.bundles import Bundles, filtered, without
 from daemon.export.groups import Groups, some
 from daemon.export.layout import Layout
 from daemon.export.moment import Head, Moment
+from daemon.losses import Loss
+from daemon.losses.compare import losses
+from daemon.losses.stock import restored
 from events.aip import roles_stock, stock_out
 from events.aip.files import NAME_FIELD, entry_name
 from events.aip.markup import DECLARATION
@@ -52,6 +55,7 @@ class Options:
     lacking        a content that the blob store lacks: refuse the object, leave the file out, or keep it empty
     roots          the packages with which a recursive restore begins, each after what was restored with the one before;
                    if the first is the site's, it may begin with an empty repository. None: each is for itself
+    release        the DSpace that the packages are for, `8.2`: what its restore loses is told. None: nothing is
     """
 
     manifest_only: bool = False
@@ -62,12 +66,14 @@ class Options:
     withdrawn: bool = False
     lacking: Lacking = "error"
     roots: tuple[Uuid, ...] = ()
+    release: str | None = None
 
 
 class Written(NamedTuple):
     """A package that was written. `left_out` says in words what of the object stock DSpace will not find in it.
 
-    `kept`: it was there already, whole and the same.
+    `kept`: it was there already, whole and the same. `losses`: what a restore by stock DSpace loses of the object, and
+    of the people and groups that come with a site.
     """
 
     path: Path
@@ -77,6 +83,7 @@ class Written(NamedTuple):
     bytes: int
     left_out: tuple[str, ...] = ()
     kept: bool = False
+    losses: tuple[Loss, ...] = ()
 
 
 class Packages:
@@ -105,11 +112,24 @@ class Packages:
         around = self._surroundings(head, aip, notes, empty, extension=options.extension and not notes)
         notes += self._odd(head, aip)
         manifest = stock_out.write(aip, around)
+        lost = tuple(self._losses(aip))
         path = folder / (name or self.layout.name(head))
         if (size := same(path, manifest, None if options.manifest_only else parts)) is not None:
-            return Written(path, head.kind, uuid, head.handle, size, tuple(notes), kept=True)
+            return Written(path, head.kind, uuid, head.handle, size, tuple(notes), True, lost)
         size = write_manifest(path, manifest) if options.manifest_only else write_zip(path, manifest, parts)
-        return Written(path, head.kind, uuid, head.handle, size, tuple(notes))
+        return Written(path, head.kind, uuid, head.handle, size, tuple(notes), False, lost)
+
+    def _losses(self, aip: Aip) -> Iterator[Loss]:
+        """What a stock restore loses of the object, in the release that the packages are for."""
+        if self.options.release is None:
+            return
+        yield from losses(aip, restored(aip, self.options.release))
+        if aip.kind is Kind.SITE:
+            for each in self.moment.aips(head.uuid for head in self.moment.of(Kind.PERSON, Kind.GROUP)):
+                row = each.person
+                if row is not None and not self.options.passwords:
+                    row = replace(row, password=None, salt=None, digest_algorithm=None)
+                yield from losses(each, restored(replace(each, person=row), self.options.release))
 
     def sizes(self, uuid: Uuid) -> tuple[int, int]:
         """How many contents the package of an object would have, and of how many bytes, uncompressed."""

@@ -122,6 +122,7 @@ class Stations(NamedTuple):
     version: str
     source: dict[Uuid, Aip]
     target: dict[Uuid, Aip]
+    replaced: dict[Uuid, Aip]
     handles: dict[Uuid, str]
     of_source: Path
     of_target: Path
@@ -175,10 +176,13 @@ def stations(
         load_registries(source, target, folder)
         target.load_aips(top, "-r", "-a", "-f")
         of_target = target.export_aips(SITE, folder / "of-target").parent
+    after = objects(target)
+    with target.editor():
+        target.load_aips(top, "-r", "-a", "-f")
     before = objects(source)
     containers = (Kind.COMMUNITY, Kind.COLLECTION)
     handles = {aip.uuid: aip.handle for aip in before.values() if aip.kind in containers and aip.handle}
-    return Stations(version, before, objects(target), handles, of_source, of_target, target.errors())
+    return Stations(version, before, after, objects(target), handles, of_source, of_target, target.errors())
 
 
 def settled(aip: Aip) -> Aip:
@@ -262,6 +266,28 @@ def test_a_restore_leaves_exactly_what_was_said(stations: Stations) -> None:
             wrong[aip.handle or aip.uuid] = different
     assert not wrong
     assert not there
+
+
+def test_replacing_what_is_there_leaves_exactly_what_was_said(stations: Stations) -> None:
+    """The same packages once more onto the restored objects: what they keep of before, and what they get again."""
+    before = {natural(aip).uuid: aip for aip in stations.target.values()}
+    there = {natural(aip).uuid: aip for aip in stations.replaced.values()}
+    wrong = {}
+    for aip in of_kinds(stations):
+        if aip.person and aip.person.email == ADMIN:
+            continue
+        uuid = natural(aip).uuid
+        expected = restored(aip, stations.version, at=AT, existing=before.get(uuid))
+        one, other = (_without_licence(settled(each)) if each else None for each in (expected, there.get(uuid)))
+        if different := unequal(one, other):
+            wrong[aip.handle or aip.uuid] = different
+    assert not wrong
+
+
+def _without_licence(aip: Aip) -> Aip:
+    """The object without policies of the licence that was added: who may read it follows from the collection."""
+    added = {row.uuid for row in aip.bitstreams if row.checksum == NOW}
+    return replace(aip, policies=[row for row in aip.policies if row.subject not in added])
 
 
 def test_dspaces_own_packages_say_exactly_what_was_said(stations: Stations) -> None:
