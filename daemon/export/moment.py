@@ -32,6 +32,8 @@ class Moment:
     def __init__(self, log: Log, at: Position | None = None) -> None:
         self.log = log
         self.at = log.end() if at is None else min(at, log.end())
+        self._last: tuple[Uuid, Aip] | None = None
+        """What was read last: most objects are asked about, then written."""
 
     @cached_property
     def heads(self) -> dict[Uuid, Head]:
@@ -92,10 +94,14 @@ class Moment:
 
     def aip(self, uuid: Uuid) -> Aip | None:
         """The object itself, None if it is not there. Raises InvalidAip, ValueError for a damaged payload."""
+        if self._last is not None and self._last[0] == uuid:
+            return self._last[1]
         entry = self.log.latest(uuid, self.at)
         if entry is None or not entry.event.payload:
             return None
-        return events.aip.read(decompress(entry.event.payload))
+        aip = events.aip.read(decompress(entry.event.payload))
+        self._last = uuid, aip
+        return aip
 
     def aips(self, uuids: Iterable[Uuid]) -> Iterator[Aip]:
         """Those of the objects that are there, one after the other."""

@@ -99,7 +99,11 @@ def _nothing() -> BinaryIO:
 
 def _holds(path: Path, wanted: list[Part]) -> bool:
     """Whether a zip has those entries and no others, each with its content."""
-    with zipfile.ZipFile(path) as archive:
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        # The library takes a zip that is cut off within its comment, and one with more behind it.
+        file.seek(-len(COMMENT), os.SEEK_END)
+        if file.read() != COMMENT or archive.comment != COMMENT:
+            return False
         found = archive.infolist()
         if [(info.filename, info.file_size) for info in found] != [(part.entry, part.size) for part in wanted]:
             return False

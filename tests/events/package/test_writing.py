@@ -16,7 +16,7 @@ from typing import BinaryIO
 import pytest
 
 from events.errors import ChecksumMismatch, StorageUnusable
-from events.package.writing import Part, durable, write_manifest, write_zip
+from events.package.writing import Part, durable, same, write_manifest, write_zip
 
 MANIFEST = b"<mets/>"
 
@@ -205,3 +205,27 @@ def test_a_package_can_have_an_odd_name(tmp_path: Path, name: str) -> None:
     assert names(tmp_path) == sorted([name, f"{name}.xml"])
     with zipfile.ZipFile(tmp_path / name) as archive:
         assert archive.read("bitstream_ä") == b"x"
+
+
+@pytest.mark.parametrize("damage", ["cut in its comment", "cut", "longer", "flipped", "other content", "gone"])
+def test_a_package_that_is_there_is_the_same_only_to_the_last_byte(tmp_path: Path, damage: str) -> None:
+    """So a repeated export keeps what is whole, and writes anew whatever is not."""
+    path = tmp_path / "a.zip"
+    parts = [part("bitstream_1.txt", b"one" * 5000)]
+    write_zip(path, MANIFEST, parts)
+    content = path.read_bytes()
+    assert same(path, MANIFEST, parts) == len(content)
+    assert same(path, b"<mets />", parts) is None
+    if damage == "other content":
+        parts = [part("bitstream_1.txt", b"two" * 5000)]
+    elif damage == "gone":
+        path.unlink()
+    else:
+        middle = content.index(b"bitstream_1.txt") + 20
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        path.write_bytes(
+            {"cut in its comment": content[:-5], "cut": content[:-60], "longer": content + b"x", "flipped": flipped}[
+                damage
+            ]
+        )
+    assert same(path, MANIFEST, parts) is None
