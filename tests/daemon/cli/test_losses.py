@@ -102,3 +102,29 @@ def test_the_native_driver_loses_what_the_target_has_no_column_for(place: Place)
 def test_an_option_without_effect_is_refused(place: Place, words: tuple[str, ...]) -> None:
     """With the usage, before anything is done."""
     assert place(*words).code == 2
+
+
+def test_an_export_tells_what_stock_dspace_loses_of_it(place: Place) -> None:
+    """The same as was counted before, for the same release; items that have no package are counted too."""
+    place.good("init")
+    place.good("snapshot")
+    folder = str(place.folder / "packages")
+    done = place("export", "site", "--into", folder, "--release", "9", "--strict", "--json")
+    assert done.code == 11
+    told = {line["code"]: line["objects"] for line in json.loads(done.out)["losses"]}
+    assert {
+        "relationships",
+        "versions",
+        "withdrawn",
+        "not-archived",
+        "person-uuid",
+        "passwords",
+    } <= told.keys() | BESIDE
+    assert told.keys() <= CODES.keys() - {"other"}
+    before = place.good("check", "--losses", "--driver", "packager", "--json").json["losses"]
+    for line in before:
+        if line["code"] in ("relationships", "versions", "dois", "policy-description", "not-archived"):
+            assert told[line["code"]] >= 1
+    again = place.good("export", "site", "--into", folder, "--release", "9", "--json").json
+    assert {line["code"]: line["objects"] for line in again["losses"]} == told
+    assert place("export", "site", "--into", folder, "--release", "newest").code == 2
