@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.cli.lost import lost
 from daemon.cli.output import counted, dry_run_option, json_option, show
 from daemon.cli.session import Session, pass_session
 
@@ -128,6 +129,8 @@ def _confirm(options: Options, into: str, paths: tuple[Path, ...], agreed: bool)
 
 
 def _show(session: Session, report: Report, into: str, dry_run: bool) -> None:
+    from daemon.losses.summary import Summary
+
     would = "would be " if dry_run else ""
     counts = {what: count for what, count in sorted(report.counts.items()) if count}
     lines = []
@@ -155,5 +158,6 @@ def _show(session: Session, report: Report, into: str, dry_run: bool) -> None:
             "no_packages": [{"path": path, "why": why} for path, why in report.no_packages],
         },
         *lines,
+        *lost(session, Summary(report.losses)),
         f"imported into the {into}: {told}",
     )

@@ -134,6 +134,10 @@ CODES: Final[dict[str, Code]] = {
     "group-facts": Code("the mark of permanent groups", "DSPACE-ROLES has no place for it", _NEVER),
     "members": Code("members of groups", "they have no name that stock could find them by", NATIVE),
     "renamed": Code("new names of people and groups", "stock finds them by name: the old one stays beside", NATIVE),
+    # of an import
+    "import": Code("what packages name and the repository has not", "it is of somebody or something that is not there, "
+                   "or is said in words that cannot be read; the line of the object tells",
+                   "an import of the packages that bring it first; packages of ours"),
     # of the native driver
     "site-handle": Code("a handle that is the target site's own", "an object of the target has it", "nothing"),
     "other": Code("something else", "nobody has thought of it: please report it", NATIVE),

@@ -11,7 +11,7 @@ from daemon.losses.summary import Summary, merged
 from events.aip.model import Kind
 
 ROOT = Path(__file__).resolve().parents[3]
-WHERE = ("daemon/losses", "daemon/target")
+WHERE = ("daemon/losses", "daemon/target", "daemon/importing")
 
 
 def test_every_code_is_given_somewhere_and_no_other() -> None:
