@@ -19,6 +19,9 @@ from typing import Final, NamedTuple
 
 from daemon.export.moment import Head, Moment
 from daemon.export.packages import Packages, Written
+from daemon.losses import Loss
+from daemon.losses.compare import losses
+from daemon.losses.summary import Summary
 from events.aip.mets import TYPES
 from events.aip.model import Kind, Uuid
 from events.errors import AipstreamError, ConfigError, StorageUnusable
@@ -48,6 +51,7 @@ class Exported:
     passed_over: int = 0
     noted: list[Written] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    losses: Summary = field(default_factory=Summary)
 
     def add(self, written: Written) -> None:
         """One more package."""
@@ -55,7 +59,8 @@ class Exported:
         self.kept += written.kept
         self.bytes += written.bytes
         if written.left_out:
-            self.noted.append(written)
+            self.noted.append(written._replace(losses=()))
+        self.losses += written.losses
 
 
 class Choice(NamedTuple):
@@ -171,7 +176,21 @@ def export(
             break
         write(head)
     durable(folder)
+    if packages.options.release is not None and choice.recursive and not choice.every_item:
+        done.losses += _not_of_the_archive(packages, containers)
     return done
+
+
+def _not_of_the_archive(packages: Packages, containers: Sequence[Head]) -> Iterator[Loss]:
+    """The items of those containers that have no package, because stock DSpace would publish them."""
+    seen: set[Uuid] = set()
+    for head in containers:
+        for each in packages.moment.children(head.uuid):
+            if each.kind is Kind.ITEM and each.uuid not in seen and not packages.layout.archived(each.uuid):
+                seen.add(each.uuid)
+                aip = packages.moment.aip(each.uuid)
+                if aip is not None:
+                    yield from losses(aip, None)
 
 
 def _wanted(packages: Packages, head: Head, choice: Choice) -> bool:
