@@ -340,7 +340,7 @@ def _item(present: Aip, incoming: Aip) -> dict[str, Any]:
     row = replace(
         held,
         withdrawn=withdrawn,
-        in_archive=held.in_archive and not withdrawn,
+        in_archive=held.in_archive and (held.withdrawn or not withdrawn),
         submitter=said.submitter or held.submitter,
     )
     bundles = {row.uuid: row for row in present.bundles}

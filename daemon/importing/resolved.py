@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import uuid as uuids
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -19,7 +18,9 @@ from msgspec.structs import replace
 
 from daemon.export.bundles import filtered
 from daemon.importing import formats
-from daemon.importing.destination import Known, Registry, TypeKey, type_key
+from daemon.importing.adapted import a_copy, filed, under_handle, with_policies, with_times, without
+from daemon.importing.destination import Known, type_key
+from daemon.importing.fields import new_fields, new_types
 from daemon.importing.merged import merged, same, same_parts
 from daemon.importing.options import Mode, Options
 from daemon.importing.people import Account, Accounts
@@ -28,30 +29,19 @@ from daemon.importing.renamed import parts, renamed
 from daemon.target.native.resolve import references
 from events.aip.model import (
     Aip,
-    EntityType,
-    Field,
-    HandleRow,
     Kind,
     Member,
-    Policy,
-    RelationshipType,
-    Schema,
-    Stored,
     Uuid,
-    Value,
     derived_uuid,
 )
-from events.aip.rights import ADMINISTRATOR
 from events.aip.stock_roles import translate
-from events.errors import AlreadyThere, NameUnknown, UnknownField
+from events.errors import AlreadyThere, UnknownField
 from events.package import Package
 
 Action = Literal["create", "replace", "unchanged", "keep", "skip"]
 
 FAR: Final = {"group": Kind.GROUP, "person": Kind.PERSON, "community": Kind.COMMUNITY, "collection": Kind.COLLECTION}
 _GENERATED: Final = re.compile(r"(COMMUNITY|COLLECTION|ITEM)_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_(.+)", re.S)
-_URI: Final = "dc.identifier.uri"
-_READ: Final = 0
 
 
 @dataclass
@@ -216,17 +206,17 @@ class Resolver:
             plan.handle = present.handle if present else None
             return plan
         if submit:
-            incoming = _a_copy(incoming, plan.notes)
+            incoming = a_copy(incoming, plan.notes)
         incoming = self._placed(incoming, owner)
         aip = self._settled(package, incoming, mapping, plan)
-        aip = _with_policies(package, aip)
+        aip = with_policies(package, aip)
         if self.options.new_handle:
             handle = mint()
-            aip = _under_handle(aip, plan.handle, handle)
+            aip = under_handle(aip, plan.handle, handle)
             plan.handle = handle
         if self.options.use_collection_template and aip.kind is Kind.ITEM:
             aip = self._with_template(aip)
-        plan.aip = _with_times(aip, package.modified, self.now, anew=submit)
+        plan.aip = with_times(aip, package.modified, self.now, anew=submit)
         return plan
 
     def _replaced(self, package: Package, incoming: Aip, there: Uuid) -> Plan:
@@ -347,7 +337,7 @@ class Resolver:
                 lacking[uuid] = names.get(uuid) or uuid
             elif here != uuid:
                 mapping[uuid] = here
-        aip = _without(package, aip, lacking, plan.notes)
+        aip = without(package, aip, lacking, plan.notes)
         nothing = [row for row in aip.policies if row.action < 0]
         if nothing:
             plan.notes.append(f"{len(nothing)} policies that permit nothing that METSRIGHTS has words for")
@@ -358,7 +348,7 @@ class Resolver:
         mapping |= {uuid: self.objects[uuid] for uuid in _far_items(aip) if uuid in self.objects}
         plan.origin = {mapping.get(row.uuid, row.uuid): row.uuid for row in aip.bitstreams}
         aip = renamed(aip, mapping)
-        aip = replace(aip, names=[], stored=_filed(aip))
+        aip = replace(aip, names=[], stored=filed(aip))
         if package.related:
             plan.notes.append(f"relationships: a stock package has only traces of them ({len(package.related)})")
         return aip
@@ -398,166 +388,5 @@ class Resolver:
         return replace(aip, values=aip.values + more)
 
 
-def new_fields(names: Iterable[str], registry: Registry) -> list[Aip]:
-    """Registry documents that make those metadata fields, and their schemas where they are missing."""
-    by_schema: dict[str, list[Field]] = {}
-    for name in names:
-        schema, _, rest = name.partition(".")
-        element, _, qualifier = rest.partition(".")
-        by_schema.setdefault(schema, []).append(Field(schema, element, qualifier or None, None))
-    return [
-        Aip(
-            kind=Kind.REGISTRY,
-            uuid=derived_uuid(f"schema/{schema}"),
-            key=f"schema/{schema}",
-            schemas=[Schema(schema, registry.schemas.get(schema) or f"http://dspace.org/namespace/{schema}/")],
-            fields=rows,
-        )
-        for schema, rows in by_schema.items()
-    ]
-
-
-def new_types(keys: Sequence[TypeKey]) -> list[Aip]:
-    """The registry document that makes those relationship types, without limits to their numbers."""
-    if not keys:
-        return []
-    labels = sorted({label for left, _, _, right in keys for label in (left, right)})
-    rows = [
-        RelationshipType(left, right, leftward, rightward, 0, None, 0, None, False, False, 0)
-        for left, leftward, rightward, right in keys
-    ]
-    return [
-        Aip(
-            kind=Kind.REGISTRY,
-            uuid=derived_uuid("entities"),
-            key="entities",
-            entity_types=[EntityType(label) for label in labels],
-            relationship_types=rows,
-        )
-    ]
-
-
-def _filed(aip: Aip) -> list[Stored]:
-    """Where each file is to lie: one that does not say it gets an id of its own, always the same."""
-    said = {row.uuid: row for row in aip.stored}
-    rows = [said.get(row.uuid) or Stored(row.uuid, None, 0) for row in aip.bitstreams]
-    return [replace(row, internal_id=row.internal_id or str(uuids.UUID(row.uuid).int | 1 << 126)) for row in rows]
-
-
 def _far_items(aip: Aip) -> set[Uuid]:
     return {uuid for far, uuid in references(aip) if far == "item" and uuid}
-
-
-def _without(package: Package, aip: Aip, lacking: dict[Uuid, str], notes: list[str]) -> Aip:
-    """The object without what it can do without and is not here. Raises NameUnknown for all else."""
-    if not lacking:
-        return aip
-    changed: dict[str, Any] = {}
-
-    def refuse(what: str, uuid: Uuid | None) -> None:
-        if uuid in lacking:
-            raise NameUnknown(f"{package.path}: {what} {lacking[uuid]!r}, which is not there")
-
-    policies: list[Policy] = []
-    for row in aip.policies:
-        if row.group in lacking and lacking[row.group or ""] == ADMINISTRATOR:
-            continue  # who may do everything needs no policy
-        refuse("a policy names the group", row.group)
-        refuse("a policy names the person", row.person)
-        policies.append(row)
-    changed["policies"] = policies
-    for role in aip.roles:
-        refuse(f"the workflow role {role.role!r} is that of the group", role.group)
-    if aip.community:
-        refuse("its administrators are the group", aip.community.admin)
-    if aip.collection:
-        refuse("its administrators are the group", aip.collection.admin)
-        refuse("its submitters are the group", aip.collection.submitters)
-    changed["items"] = []
-    for item in aip.items:
-        if item.submitter in lacking:
-            notes.append(f"submitter {lacking[item.submitter or '']} is not there: left out")
-            item = replace(item, submitter=None)
-        changed["items"].append(item)
-    notes += [f"not in {lacking[row.other]}, which is not there" for row in aip.parents if row.other in lacking]
-    changed["parents"] = [row for row in aip.parents if row.other not in lacking]
-    changed["versions"] = [replace(row, person=None) if row.person in lacking else row for row in aip.versions]
-    changed["subscriptions"] = [row for row in aip.subscriptions if row.person not in lacking]
-    changed["drafts"] = [row for row in aip.drafts if row.collection not in lacking]
-    changed["workflow"] = [row for row in aip.workflow if row.collection not in lacking]
-    changed["tasks"] = [row for row in aip.tasks if row.person not in lacking and row.group not in lacking]
-    for name in ("subscriptions", "drafts", "workflow", "tasks"):
-        lost = len(getattr(aip, name)) - len(changed[name])
-        if lost:
-            notes.append(f"{lost} {name}: who or what they name is not there")
-    return replace(aip, **changed)
-
-
-def _a_copy(aip: Aip, notes: list[str]) -> Aip:
-    """The object as another one: without what only one object can have."""
-    for name, what in (("dois", "DOIs"), ("versions", "version history"), ("relations", "relationships")):
-        if getattr(aip, name):
-            notes.append(f"{what} of the original: not of a copy")
-    items = [
-        replace(row, in_archive=not row.withdrawn, legacy_id=None)
-        if row.uuid == aip.uuid
-        else replace(row, legacy_id=None)
-        for row in aip.items
-    ]
-    return replace(
-        aip,
-        items=items,
-        dois=[],
-        versions=[],
-        relations=[],
-        subscriptions=[],
-        harvested=[],
-        drafts=[],
-        workflow=[],
-        tasks=[],
-        handles=[replace(row, legacy_id=None) for row in aip.handles if row.rank == 0],
-        bundles=[replace(row, legacy_id=None) for row in aip.bundles],
-        bitstreams=[replace(row, legacy_id=None) for row in aip.bitstreams],
-        stored=[replace(row, internal_id=None) for row in aip.stored],
-        community=replace(aip.community, legacy_id=None) if aip.community else None,
-        collection=replace(aip.collection, legacy_id=None) if aip.collection else None,
-    )
-
-
-def _under_handle(aip: Aip, old: str | None, handle: str) -> Aip:
-    """The object under a new handle, also in its identifiers."""
-
-    def renewed(row: Value) -> Value:
-        if row.field != _URI or row.subject != aip.uuid or not old or not (row.text or "").endswith(old):
-            return row
-        return replace(row, text=(row.text or "").removesuffix(old) + handle)
-
-    return replace(aip, handles=[HandleRow(aip.uuid, handle, 0)], values=[renewed(row) for row in aip.values])
-
-
-def _with_times(aip: Aip, modified: str | None, now: str, *, anew: bool) -> Aip:
-    """An item that was last modified at some time: DSpace's own code takes that for granted."""
-    if aip.kind is not Kind.ITEM:
-        return aip
-    said = (
-        f"{modified[:19]}.000000Z" if modified and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d.*", modified) else now
-    )
-    items = [
-        replace(row, last_modified=now if anew else row.last_modified or said) if row.uuid == aip.uuid else row
-        for row in aip.items
-    ]
-    return replace(aip, items=items)
-
-
-def _with_policies(package: Package, aip: Aip) -> Aip:
-    """A new object with policies where its package has no words for them: a logo is read by whoever reads its
-    container, and so is a bundle of a bag with its item.
-    """
-    if package.whole:
-        return aip
-    parts_ = {row.logo for row in (aip.community, aip.collection) if row and row.logo}
-    parts_ |= {row.uuid for row in aip.bundles} if package.form == "bag" else set()
-    spoken = {row.subject for row in aip.policies}
-    readers = [row for row in aip.policies if row.subject == aip.uuid and row.action == _READ]
-    more = [replace(row, subject=part) for part in sorted(parts_ - spoken) for row in readers]
-    return replace(aip, policies=aip.policies + more)

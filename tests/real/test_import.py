@@ -125,8 +125,9 @@ def test_both_sides_of_the_same_options(repositories: Repositories, tmp_path: Pa
     """
     source = repositories.seeded(version, named=False)
     top = source.export_aips(SITE, tmp_path)
-    stock, ours, empty = (repositories.fresh(version, origin) for origin in ("a", "b", "b"))
+    stock, ours, empty = (repositories.fresh(version, origin) for origin in ("a", "b", "a"))
     with stock.editor():
+        stock.running("field rig http://example.org/rig shelf mark")  # createMetadataFields does nothing in stock
         stock.load_aips(top, "-r", "-a", "-f")
         assert not imported(ours, top, mode=Mode.REPLACE, recursive=True, create_metadata_fields=True).refused
         item, collection = source.handles["plain0"], source.handles["articles"]
