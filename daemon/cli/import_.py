@@ -62,8 +62,10 @@ def import_(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Import packages: AIPs of DSpace 7.6 to 10 or of `aipstream export`, bags of the Replication Task Suite, and
-    documents of people and groups.
+    """Import packages into the log, or straight into the target.
+
+    Packages are AIPs of DSpace 7.6 to 10 or of `aipstream export`, bags of the Replication Task Suite, and documents of
+    people and groups.
 
     PATH is a package or a folder of them. What is refused is named with the reason, and the rest goes on: exit code 3.
     docs/packages.md has a table of all options, with what the stock packager does.
