@@ -223,3 +223,15 @@ def test_stock_names() -> None:
             parsed([text])
     with pytest.raises(ConfigError, match="did you mean 'ignoreHandle'"):
         parsed(["ignoreHandel=true"])
+
+
+def test_the_search_index_is_owed_what_was_imported(bench: Bench, tmp_path: Path) -> None:
+    """In the transaction that writes it, if an index is configured; nothing is owed for what was there already."""
+    bench.into_target(world.world(tmp_path), index=True)
+    assert {kind for (kind,) in bench.sql("select kind from aipstream.reindex")} == {"community", "collection", "item"}
+    bench.sql("delete from aipstream.reindex")
+    bench.into_target(tmp_path, index=True)
+    assert bench.sql("select kind from aipstream.reindex") == []
+    world.an_item(tmp_path, descriptive=world.field("title", "Another"))
+    bench.into_target(tmp_path, index=True, mode="replace")
+    assert bench.sql("select handle from aipstream.reindex") == [("123456789/4",)]
