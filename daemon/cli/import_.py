@@ -73,9 +73,11 @@ def import_(
     session.json = as_json
     config = session.config
     session.messages()
+    from daemon.cli.index import outcome
     from daemon.importing.importer import Importer
     from daemon.importing.options import Mode, Options, parsed
     from daemon.importing.places import destination
+    from daemon.indexing import index_current
     from daemon.pipeline import Stop
     from daemon.progress import Progress
     from events.errors import ConfigError, LossesFound, ObjectsParked
@@ -111,7 +113,11 @@ def import_(
             progress=lambda done, total: progress.to(done, total),
         )
         report = importer(list(paths))
-    _show(session, report, into, dry_run)
+    indexed, more = None, list[str]()
+    if into == "target" and not dry_run:
+        with Progress("indexing", "runs") as telling:
+            indexed, more = outcome(index_current(config, stopped=stop, progress=telling.to))
+    _show(session, report, into, dry_run, indexed, more)
     refused = report.counts["refused"] + len(report.missing)
     if refused:
         raise ObjectsParked(
@@ -130,7 +136,9 @@ def _confirm(options: Options, into: str, paths: tuple[Path, ...], agreed: bool)
     click.confirm(f"Replace what is in the {into} by what {named} says?", abort=True, err=True)
 
 
-def _show(session: Session, report: Report, into: str, dry_run: bool) -> None:
+def _show(
+    session: Session, report: Report, into: str, dry_run: bool, indexed: dict[str, Any] | None, more: list[str]
+) -> None:
     from daemon.losses.summary import Summary
 
     would = "would be " if dry_run else ""
@@ -157,9 +165,11 @@ def _show(session: Session, report: Report, into: str, dry_run: bool) -> None:
             "objects": [each._asdict() for each in report.told],
             "losses": [each._asdict() for each in report.losses],
             "missing": report.missing,
+            "indexed": indexed,
             "no_packages": [{"path": path, "why": why} for path, why in report.no_packages],
         },
         *lines,
         *lost(session, Summary(report.losses)),
         f"imported into the {into}: {told}",
+        *more,
     )
