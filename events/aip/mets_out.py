@@ -17,7 +17,7 @@ because an AIP of ours names the format only; no groups in containers, because a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from events.aip import dim, extension, files, markup, names, rights
@@ -235,12 +235,13 @@ class Manifest:
             for bundle in originals
             for file in bundle.files
         ]
-        inner += self._inside()
         self.out.append(
             f'<structMap ID="struct_{uuid}" LABEL="DSpace Object" TYPE="LOGICAL"><div ID="div_{uuid}"'
             f' DMDID="dmdSec_{uuid}" ADMID="amd_{uuid}" TYPE="DSpace Object Contents">'
-            f"{''.join(inner)}</div></structMap>\n"
         )
+        self.out += inner
+        self.out += self._inside()
+        self.out.append("</div></structMap>\n")
         parent = self._parent() if self.aip.kind is not Kind.SITE else None
         if parent is not None:
             self.out.append(
@@ -249,10 +250,9 @@ class Manifest:
                 f' xlink:type="simple" xlink:href="{markup.quoted(self.names[parent])}"/></div></structMap>\n'
             )
 
-
-    def _inside(self) -> list[str]:
+    def _inside(self) -> Iterable[str]:
         """The divs of what a container contains: an object of the log says only what contains it."""
-        return []
+        return ()
 
 
 def _titles(values: list[Value]) -> int:

@@ -10,12 +10,15 @@ Invariants:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
+
+from msgspec.structs import replace
 
 from events.aip import dim, extension, files, markup, roles_stock
 from events.aip.mets import EXTENSION_ID
 from events.aip.mets_out import Manifest, wrapped
-from events.aip.model import Aip, Format, Kind, Uuid
+from events.aip.model import Aip, BitstreamRow, Format, Kind, Uuid
 from events.aip.order import canonical
 from events.aip.surroundings import Surroundings
 
@@ -36,7 +39,8 @@ class _Packaged(Manifest):
     """One manifest in the making."""
 
     def __init__(self, aip: Aip, producer: str, surroundings: Surroundings) -> None:
-        super().__init__(aip, producer)
+        super().__init__(replace(aip, bitstreams=[_held(row) for row in aip.bitstreams]), producer)
+        self.whole = aip
         self.surroundings = surroundings
         self.names = {
             uuid: name
@@ -81,7 +85,7 @@ class _Packaged(Manifest):
             return
         self.out.append(f'<amdSec ID="{EXTENSION_ID}">')
         self.out.append(wrapped("digiprovMD", "digiprovMD_aipstream", "AIPSTREAM"))
-        extension.whole(self.aip, None, self.out)
+        extension.whole(self.whole, None, self.out)
         self.out.append("</xmlData></mdWrap></digiprovMD></amdSec>\n")
 
     def _file_section(self, bundles: list[files.Bundle], logo: files.File | None) -> None:
@@ -104,8 +108,7 @@ class _Packaged(Manifest):
         base = markup.quoted(self.surroundings.links.rstrip("/"))
         return _HREF.sub(lambda found: f'xlink:href="{base}/bitstreams/{found[1]}/download"', piece)
 
-    def _inside(self) -> list[str]:
-        divs = []
+    def _inside(self) -> Iterator[str]:
         for each in self.surroundings.inside:
             handle = (
                 f'<mptr ID="mptr_{each.uuid}" LOCTYPE="HANDLE" xlink:type="simple"'
@@ -113,9 +116,15 @@ class _Packaged(Manifest):
                 if each.handle
                 else ""
             )
-            divs.append(
+            yield (
                 f'<div ID="div_{each.uuid}" TYPE="DSpace {each.kind.value.upper()}">{handle}<mptr'
                 f' ID="mptr_package_{each.uuid}" LOCTYPE="URL" xlink:type="simple"'
                 f' xlink:href="{markup.quoted(each.package)}"/></div>\n'
             )
-        return divs
+
+
+def _held(row: BitstreamRow) -> BitstreamRow:
+    """The bitstream as METS can state it: without a format or checksum that XML cannot hold."""
+    texts = {"format": row.format, "checksum": row.checksum, "checksum_algorithm": row.checksum_algorithm}
+    lost = {name: None for name, text in texts.items() if text is not None and not markup.holds(text)}
+    return replace(row, **lost) if lost else row
