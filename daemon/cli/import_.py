@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 @click.option("--handle-prefix", metavar="PREFIX", help="Of new handles, where there is no site that has one.")
 @click.option("--beside-capture", is_flag=True, help="Into a log that a source is captured into as well, though the "
               "next snapshot or sweep undoes it.")  # fmt: skip
+@click.option("--large", is_flag=True, help="Take packages of one's own making that are beyond the limits in "
+              "docs/packages.md; one manifest may cost gigabytes of memory then.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Exit code 11 if anything of a package could not be carried.")
 @click.option("--yes", "--no-interaction", "-u", "yes", is_flag=True, help="Do not ask before anything is replaced.")
 @dry_run_option
@@ -57,6 +59,7 @@ def import_(
     once: bool,
     handle_prefix: str | None,
     beside_capture: bool,
+    large: bool,
     strict: bool,
     yes: bool,
     dry_run: bool,
@@ -81,6 +84,7 @@ def import_(
     from daemon.pipeline import Stop
     from daemon.progress import Progress
     from events.errors import ConfigError, LossesFound, ObjectsParked
+    from events.package.limits import DEFAULT, LARGE
 
     given: dict[str, Any] = {"passwords": config.people.passwords, **parsed(pairs)}
     if keep_existing:
@@ -95,6 +99,7 @@ def import_(
         contents=contents,
         once=once,
         prefix=handle_prefix,
+        limits=LARGE if large else DEFAULT,
     )
     _confirm(options, into, paths, yes or dry_run)
     stop = Stop()

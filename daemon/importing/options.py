@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from daemon.export.bundles import Bundles
 from events.errors import ConfigError
+from events.package.limits import DEFAULT, Limits
 
 
 class Mode(StrEnum):
@@ -40,6 +41,7 @@ class Options:
 
     parent       handle of the container of what is given, if it is not the one that the packages name
     once         in mode submit: the same package gives the same object, however often it is submitted
+    limits       how much a package may ask of the machine before it is refused
     contents     folder in which the contents of bare manifests are
     prefix       of new handles in a log that has no site
     """
@@ -59,6 +61,7 @@ class Options:
     recursive: bool = False
     use_collection_template: bool = False
     once: bool = False
+    limits: Limits = DEFAULT
     contents: Path | None = None
     prefix: str | None = None
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from events.aip.model import Kind
 from events.errors import AipstreamError
 from events.package import Child, Package
+from events.package.limits import DEFAULT, Limits
 from events.package.listing import packages
 from events.package.reading import open_package
 
@@ -66,7 +67,13 @@ class Found(NamedTuple):
         yield from self.catalogs
 
 
-def find(paths: Iterable[Path], *, recursive: bool, looked: Callable[[int], None] = lambda _: None) -> Found:
+def find(
+    paths: Iterable[Path],
+    *,
+    recursive: bool,
+    limits: Limits = DEFAULT,
+    looked: Callable[[int], None] = lambda _: None,
+) -> Found:
     """The packages among those paths, with `recursive` also those that they name as their children."""
     found = Found([], [], [], [], [], [], [])
     seen: set[Path] = set()
@@ -83,7 +90,7 @@ def find(paths: Iterable[Path], *, recursive: bool, looked: Callable[[int], None
                 found.items.append(here)
                 continue
             try:
-                with open_package(here) as package:
+                with open_package(here, limits) as package:
                     _sort(package, found)
                     if recursive:
                         waiting.extend(_children(package, found, seen))

@@ -35,3 +35,6 @@ class Limits:
 
 DEFAULT: Final = Limits()
 """What `open_package` takes if nothing else is said."""
+
+LARGE: Final = Limits(1024**3, 64_000_000, 1_000_000, 4096, 64 * 1024**4, 1024**4, 1000)
+"""For packages of one's own making that are beyond the usual: some gigabytes of memory may go into one manifest."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from daemon.importing.options import Mode, Options, parsed
 from events.aip.model import Kind
 from events.errors import ConfigError
+from events.package.limits import DEFAULT, LARGE
 from tests.daemon.importing import world
 from tests.daemon.importing.bench import Bench
 from tests.daemon.importing.test_modes import texts
@@ -235,3 +237,16 @@ def test_the_search_index_is_owed_what_was_imported(bench: Bench, tmp_path: Path
     world.an_item(tmp_path, descriptive=world.field("title", "Another"))
     bench.into_target(tmp_path, index=True, mode="replace")
     assert bench.sql("select handle from aipstream.reindex") == [("123456789/4",)]
+
+
+def test_a_package_beyond_the_limits_is_taken_only_when_told(bench: Bench, tmp_path: Path) -> None:
+    """A zip of more entries than a package may have; `large` takes it."""
+    path = world.world(tmp_path) / ITEM_ZIP
+    with zipfile.ZipFile(path, "a") as package:
+        for number in range(DEFAULT.entries):
+            package.writestr(f"further/{number}", b"")
+    report = bench.into_log(tmp_path)
+    assert [each.error for each in report.refused] == ["InvalidPackage"]
+    assert "entries" in report.refused[0].message
+    assert not bench.into_log(tmp_path, limits=LARGE).refused
+    assert bench.there("log", "123456789/4")
