@@ -26,14 +26,21 @@ def diff(session: Session, begin: str, end: str | None, details: bool, as_json: 
     from daemon.history.between import between
     from daemon.parts import log_of
     from daemon.positions import position_of
+    from daemon.retention.exact import inexact, warning
 
     with closing(log_of(session.config)) as log:
         one = position_of(log, begin)
         other = min(position_of(log, end), log.end()) if end else log.end()
         found = list(between(log, one, other, words=details))
+        unsure = {at: inexact(log, at) for at in (one, other)}
     lines = []
     for each in found:
         lines.append(f"{each.what:<8} {each.kind.value:<10} {each.handle or each.uuid}")
         lines += [f"    {line}" for line in each.words]
     lines.append(f"{counted(len(found), 'object')} from position {one:,} to {other:,}")
-    show(session, {"from": one, "until": other, "objects": [each._asdict() for each in found]}, *lines)
+    lines += [line for at, count in unsure.items() for line in warning(count, f"position {at:,}")]
+    show(
+        session,
+        {"from": one, "until": other, "inexact": max(unsure.values()), "objects": [each._asdict() for each in found]},
+        *lines,
+    )

@@ -72,6 +72,7 @@ def export(
     from daemon.pipeline import Stop
     from daemon.positions import instant, position_of
     from daemon.progress import Progress
+    from daemon.retention.exact import inexact
     from events.aip.model import Kind
     from events.errors import ConfigError, Interrupted, ObjectsParked
 
@@ -99,14 +100,17 @@ def export(
         if recursive is None:
             recursive = then.heads[named[0]].kind is Kind.SITE
         choice = Choice(named, recursive, after, given["withdrawn"])
+        whole = recursive and then.heads[named[0]].kind is Kind.SITE
+        inside = [*named, *(head.uuid for each in named for head in then.below(each))] if recursive else named
+        unsure = inexact(log, then.at, None if whole else dict.fromkeys(inside, then.at))
         if dry_run:
-            _would(session, packages, choice)
+            _would(session, packages, choice, unsure)
             return
         assert folder is not None  # noqa: S101 - asked above
         stop = Stop()
         with stop.on_signals(), Progress("exporting", "packages") as progress:
             done = write(packages, choice, folder, progress=lambda count: progress.to(count, None), stopped=stop)
-    _told(session, done, folder, then.at)
+    _told(session, done, folder, then.at, unsure)
     if stop():
         raise Interrupted(f"stopped after {counted(done.packages, 'package')}", "Repeat it: what is there is kept.")
     if done.refused:
@@ -118,9 +122,10 @@ def export(
         none_lost(done.losses)
 
 
-def _would(session: Session, packages: Packages, choice: Choice) -> None:
+def _would(session: Session, packages: Packages, choice: Choice, unsure: int) -> None:
     from daemon.export.run import planned
     from daemon.progress import Progress
+    from daemon.retention.exact import warning
 
     with Progress("counting", "objects") as progress:
         plan = planned(packages, choice, progress=lambda count: progress.to(count, None))
@@ -131,20 +136,25 @@ def _would(session: Session, packages: Packages, choice: Choice) -> None:
         {
             "dry_run": True,
             "position": at,
+            "inexact": unsure,
             "kinds": {kind: {"packages": count, "files": files, "bytes": size} for kind, count, files, size in rows},
         },
         f"would export, as of position {at:,}:",
         *table(("kind", "packages", "files", "bytes of files"), rows),
+        *warning(unsure, f"position {at:,}"),
     )
 
 
-def _told(session: Session, done: Exported, folder: Path, at: int) -> None:
+def _told(session: Session, done: Exported, folder: Path, at: int, unsure: int) -> None:
+    from daemon.retention.exact import warning
+
     notes = [f"{each.path.name}: {note}" for each in done.noted for note in each.left_out]
     refused = [f"refused: {each.kind.value} {each.handle or each.uuid}: {each.reason}" for each in done.refused]
     show(
         session,
         {
             "position": at,
+            "inexact": unsure,
             "folder": str(folder),
             "packages": done.packages,
             "kept": done.kept,
@@ -155,6 +165,7 @@ def _told(session: Session, done: Exported, folder: Path, at: int) -> None:
             "losses": done.losses.told(),
         },
         f"{counted(done.packages, 'package')} in {folder}, {sized(done.bytes)}, as of position {at:,}",
+        *warning(unsure, f"position {at:,}"),
         *([f"there already and the same: {done.kept:,}"] if done.kept else []),
         *([f"not modified since, passed over: {counted(done.passed_over, 'item')}"] if done.passed_over else []),
         *_some(notes),

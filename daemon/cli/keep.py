@@ -25,6 +25,7 @@ def keep(
 
     from daemon.parts import log_of
     from daemon.positions import position_of
+    from daemon.retention.exact import inexact, warning
     from events.errors import ConfigError
     from events.log import retention_of
 
@@ -37,13 +38,15 @@ def keep(
             retention.unmark(name)
         elif name is not None and not dry_run:
             retention.mark(name, at)
+        unsure = inexact(log, at) if name is not None and not remove else 0
         marks = retention.marks()
     show(
         session,
-        {"dry_run": dry_run, "marks": [mark._asdict() for mark in marks]},
+        {"dry_run": dry_run, "inexact": unsure, "marks": [mark._asdict() for mark in marks]},
         *([f"would {'give up' if remove else f'mark position {at:,} as'} {name!r}"] if dry_run and name else []),
         *(
             table(("position", "marked at", "name"), [(m.position, m.made, m.name) for m in marks])
             or ["no moment is kept"]
         ),
+        *warning(unsure, f"position {at:,}"),
     )

@@ -25,6 +25,7 @@ def over_backup(session: Session, until: Position, *, dry_run: bool) -> None:
     from daemon.restore.backup import standing
     from daemon.restore.configured import restoring
     from daemon.restore.files import put_back
+    from daemon.retention.exact import inexact, warning
     from events.errors import Interrupted, ObjectsParked
 
     config = session.config
@@ -40,6 +41,7 @@ def over_backup(session: Session, until: Position, *, dry_run: bool) -> None:
             "counts": made.counts(),
             "same": made.same,
             "own": made.own,
+            "inexact": inexact(target.log, until),
         }
         applied: Applied | None = None
         moved: list[SequenceChange] = []
@@ -75,6 +77,7 @@ def over_backup(session: Session, until: Position, *, dry_run: bool) -> None:
         *([f"{counted(len(files.orphans), 'file')} in the assetstore that no row names (--json lists them)"]
           if files.orphans else []),
         *(f"parked: {each.kind.value} {each.uuid}: {each.reason}" for each in parked),
+        *warning(int(str(found["inexact"])), f"position {until:,}"),
         f"the target is at position {position:,}",
         *more,
     )  # fmt: skip

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from daemon.cli.output import dry_run_option, json_option
 from daemon.cli.restoring import bring_back, scope_of, yes_option
 from daemon.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from events.event import Position
+    from events.log import Log
 
 
 @click.command()
@@ -37,5 +43,21 @@ def restore(
 
     with closing(log_of(session.config)) as log:
         at = min(position_of(log, moment), log.end())
+        _begun(log, at, moment)
         scope = scope_of(log, at, objects, subtree)
     bring_back(session, at, scope, dry_run=dry_run, yes=yes, what=f"Bring the target to position {at:,}?")
+
+
+def _begun(log: Log, at: Position, moment: str) -> None:
+    """Refuse a moment before the log: it knows nothing of then, and the whole target would be deleted."""
+    from events.errors import ConfigError
+    from events.event import BEGINNING
+
+    if at > BEGINNING:
+        return
+    first = next(log.read(BEGINNING, limit=1), None)
+    begins = f"it begins at {first.event.commit_time[:19]}Z" if first else "it is empty"
+    raise ConfigError(
+        f"the log does not know how it was at {moment}: {begins}",
+        "Choose a later moment. (Everything that the log knows would be deleted.)",
+    )

@@ -41,6 +41,7 @@ def bring_back(
     from daemon.progress import Progress
     from daemon.replay_loop import told
     from daemon.restore.configured import restoring
+    from daemon.retention.exact import inexact, warning, within
     from events.errors import ConfigError, Interrupted, ObjectsParked
 
     config = session.config
@@ -48,7 +49,10 @@ def bring_back(
     with restoring(config) as work:
         with Progress("comparing", "objects") as comparing:
             made = work.plan(at, scope, lambda count: comparing.to(count))
-        lines = _lines(made)
+        unsure = inexact(work.target.log, at, None if scope is None else scope.wanted)
+        doubts = [*warning(unsure, f"position {at:,}" if scope is None else "its moment")]
+        doubts += within(work.target.log, at) if scope is None else []
+        lines = [*_lines(made), *doubts]
         steps = [step._asdict() for step in made.steps]
         result: dict[str, Any] = {
             "at": at,
@@ -56,6 +60,7 @@ def bring_back(
             "counts": made.counts(),
             "same": made.same,
             "own": made.own,
+            "inexact": unsure,
         }
         if dry_run:
             show(session, {**result, "steps": steps}, *lines)

@@ -43,6 +43,8 @@ def why(session: Session, thing: str, as_json: bool) -> None:
         transaction = f", transaction {step.xid}" if step.xid else ""
         lines.append(f"{step.commit_time[:19]}Z  position {step.position:,}, LSN {step.lsn}{transaction}")
         lines += [f"    {line}" for line in step.changes]
+        if step.thinned:
+            lines.append("    (`aipstream prune` has taken the event before this one: its changes are among these)")
         if step.target and step.target != "applied":
             lines.append(f"    target: {step.target}")
     if applied is not None:

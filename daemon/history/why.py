@@ -14,11 +14,14 @@ from daemon.target.ledger import Parked
 from events.aip.model import Aip, Kind, Uuid
 from events.errors import InvalidAip
 from events.event import Event, Position, Type, decompress, lsn_text
-from events.log import Log
+from events.log import Log, retention_of
 
 
 class Step(NamedTuple):
-    """One event of an object: when, and what changed by it. `target` says what became of it there."""
+    """One event of an object: when, and what changed by it. `target` says what became of it there.
+
+    `thinned`: the event just before was thinned, so these changes are those of several events.
+    """
 
     position: Position
     commit_time: str
@@ -30,6 +33,7 @@ class Step(NamedTuple):
     handle: str | None
     changes: list[str]
     target: str
+    thinned: bool = False
 
 
 def document(event: Event) -> Aip | None:
@@ -43,6 +47,7 @@ def steps(log: Log, uuid: Uuid, applied: Position | None = None, parked: Parked 
     `applied` is the target's position and `parked` what it has put aside of the object; None if there is no target.
     """
     before: Aip | None = None
+    retention = retention_of(log)
     for position, event in log.history(uuid):
         try:
             now = document(event)
@@ -52,7 +57,7 @@ def steps(log: Log, uuid: Uuid, applied: Position | None = None, parked: Parked 
             told = [f"the document of this event cannot be read: {error}"]
         yield Step(
             position, event.commit_time, lsn_text(event.lsn), event.xid, event.source, event.type, event.kind,
-            event.handle, told, _became(position, applied, parked),
+            event.handle, told, _became(position, applied, parked), bool(retention.stale(position - 1, uuid)),
         )  # fmt: skip
 
 

@@ -124,6 +124,12 @@ class Retention(Protocol):
         """How many events after that position, up to `until`, were thinned."""
         ...
 
+    def stale(self, at: Position, uuid: Uuid | None = None) -> int:
+        """How many objects had their newest event at or before `at` thinned: of those the log no longer knows how they
+        were then. With a UUID, of that object alone.
+        """
+        ...
+
     def references(self, after: Position = BEGINNING) -> Iterator[tuple[Position, tuple[str, ...]]]:
         """The blobs that each whole event after that position needs."""
         ...

@@ -15,6 +15,7 @@ from typing import Final
 
 from sqlalchemy import bindparam, delete, exists, func, insert, select, tuple_
 
+from events.aip.model import Uuid
 from events.errors import ConfigError
 from events.event import BEGINNING, Position
 from events.log import Mark, Superseded
@@ -36,6 +37,26 @@ _COUNT: Final = (
     select(func.count())
     .select_from(THINNED)
     .where(THINNED.c.position > bindparam("after"), THINNED.c.position <= bindparam("until"))
+)
+_STALE: Final = (
+    select(func.count())
+    .select_from(THINNED.join(EVENT, EVENT.c.position == THINNED.c.position))
+    .where(
+        THINNED.c.position <= bindparam("at"),
+        ~exists().where(
+            _LATER.c.uuid == EVENT.c.uuid, _LATER.c.position > EVENT.c.position, _LATER.c.position <= bindparam("at")
+        ),
+    )
+)
+_STALE_ONE: Final = (
+    select(func.count())
+    .select_from(THINNED)
+    .where(
+        THINNED.c.position
+        == select(func.max(EVENT.c.position))
+        .where(EVENT.c.uuid == bindparam("uuid"), EVENT.c.position <= bindparam("at"))
+        .scalar_subquery()
+    )
 )
 _WALK: Final = (
     select(EVENT.c.uuid, EVENT.c.position, EVENT.c.payload_size)
@@ -89,6 +110,13 @@ class SqliteRetention:
         upto = self.log.end() if until is None else until
         with self.log.transaction() as connection:
             return int(connection.execute(_COUNT, {"after": after, "until": upto}).scalar_one())
+
+    def stale(self, at: Position, uuid: Uuid | None = None) -> int:
+        """By the key of `thinned` and the index (uuid, position)."""
+        with self.log.transaction() as connection:
+            if uuid is not None:
+                return int(connection.execute(_STALE_ONE, {"at": at, "uuid": uuid}).scalar_one())
+            return int(connection.execute(_STALE, {"at": at}).scalar_one())
 
     def references(self, after: Position = BEGINNING) -> Iterator[tuple[Position, tuple[str, ...]]]:
         """From the headers, each proved."""

@@ -44,6 +44,36 @@ def test_old_events_go_and_marked_moments_stay(replicated: Place, monkeypatch: p
     assert replicated.differences() == []
 
 
+def test_a_moment_that_is_no_longer_exact_is_said_to_be_so(replicated: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By every verb that shows it or brings it back, with how many objects; and a moment that is kept is exact."""
+    for key in ("ALL", "HOURLY", "DAILY", "MONTHLY"):
+        monkeypatch.setenv(f"AIPSTREAM_RETENTION_{key}", "0h")
+    (item, handle) = replicated.sql(
+        replicated.source,
+        """
+        SELECT i.uuid::text, min(h.handle) FROM item i JOIN handle h ON h.resource_id = i.uuid
+        JOIN metadatavalue v ON v.dspace_object_id = i.uuid
+        WHERE in_archive AND place = 0 AND text_lang IS NULL GROUP BY 1 ORDER BY 1""",
+    )[0]
+    replicated.good("keep", "before")
+    kept = str(replicated.good("status", "--json").json["log"]["end"])
+    edit(replicated, 1)
+    lost = str(replicated.good("status", "--json").json["log"]["end"])
+    edit(replicated, 2)
+    replicated.good("prune")
+    replicated.good("replay")
+    for verb in (("restore", "--at"), ("restore", "--object", handle, "--at"), ("export", "site", "--at"),
+                 ("export", item, "--at"), ("keep", "mark", "--at"), ("diff", "1")):  # fmt: skip
+        more = () if verb[0] == "diff" else ("--dry-run",)
+        assert replicated.good(*verb, lost, *more, "--json").json["inexact"] > 0, verb
+        assert "not exact: " in replicated.good(*verb, lost, *more).out
+        if verb[0] != "diff":
+            assert replicated.good(*verb, kept, *more, "--json").json["inexact"] == 0, verb
+    assert replicated.good("restore", "--object", handle, "--at", lost, "--dry-run", "--json").json["inexact"] == 1
+    assert [each["thinned"] for each in replicated.good("why", item, "--json").json["events"]] == [False, True]
+    assert "has taken the event before" in replicated.good("why", item).out
+
+
 def test_an_age_that_is_none_is_exit_code_2(replicated: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the key that is wrong."""
     monkeypatch.setenv("AIPSTREAM_RETENTION_DAILY", "soon")

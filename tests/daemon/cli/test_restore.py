@@ -123,3 +123,19 @@ def test_what_was_done_in_a_while_is_undone(replicated: Place) -> None:
     assert replicated("undo", "--yes").code == 2
     assert replicated("undo", "--object", one, "--transaction", "1").code == 2
     assert replicated("undo", "--transaction", "999999").code == 2
+
+
+def test_a_moment_before_the_log_is_refused(replicated: Place) -> None:
+    """The log knows nothing of then: the target is not emptied because of a wrong date."""
+    for moment in ("300 weeks ago", "2001-01-01", "0"):
+        done = replicated("restore", "--at", moment, "--yes")
+        assert done.code == 2
+        assert "it begins at" in done.err
+    assert replicated.differences() == []
+
+
+def test_a_position_in_the_middle_of_a_sweep_is_said_to_be_none(replicated: Place) -> None:
+    """The repository never stood like that; at the end of it nothing is said."""
+    assert "lies between events of one moment" in replicated.good("restore", "--at", "50", "--dry-run").out
+    done = replicated.good("restore", "--at", str(end(replicated)), "--dry-run")
+    assert "lies between" not in done.out
