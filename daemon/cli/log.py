@@ -60,9 +60,14 @@ def _payload(session: Session, events: Log, position: int) -> None:
 
     entry = next(iter(events.read(position - 1, 1)), None) if position <= events.end() else None
     if entry is None:
-        raise ConfigError(f"the log has no position {position}; it ends at {events.end()}")
+        raise ConfigError(
+            f"the log has no position {position}; it ends at {events.end()}", "`aipstream log` lists events."
+        )
     if entry.position != position:
-        raise ConfigError(f"the event at position {position} was thinned: retention took its document away")
+        raise ConfigError(
+            f"the event at position {position} was thinned: retention took its document away",
+            "`aipstream log HANDLE` lists the events of the object that are left.",
+        )
     document = decompress(entry.event.payload) if entry.event.payload else b""
     if session.json:
         show(session, {**_told(entry), "document": document.decode("utf-8", "replace")})

@@ -136,7 +136,10 @@ class Importer:
 
     def _need_parent(self, handle: str) -> None:
         if handle.lower() != "site" and self.destination.holder(handle) is None:
-            raise ConfigError(f"--parent {handle}: nothing there has that handle")
+            raise ConfigError(
+                f"--parent {handle}: nothing there has that handle",
+                "Give the handle of a community or collection that is there, or `site`.",
+            )
 
     def _between(self, number: int, total: int) -> None:
         self.progress(number, total)

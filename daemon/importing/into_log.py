@@ -113,7 +113,7 @@ class LogDestination:
         return replace(events.aip.read(decompress(entry.event.payload)), names=[])
 
     def registry(self) -> Registry:
-        """What the documents of the log name; of a log without any, what a fresh DSpace has."""
+        """What the documents of the log name; in a log that nothing was captured into, what a fresh DSpace has too."""
         return self._registry
 
     def taken(self, parts: Sequence[Uuid], owner: Uuid) -> set[Uuid]:
@@ -134,17 +134,25 @@ class LogDestination:
         uuids = [uuid for uuid, _, _, kind in self.log.heads() if kind is Kind.REGISTRY]
         return {uuid: aip for uuid in uuids if (aip := self.aip(uuid)) is not None}
 
+    def _captured_registry(self) -> bool:
+        """Whether the documents are a source's whole registries, not only what imports have added to them."""
+        events_of = (event for uuid in self._documents for _, event in self.log.history(uuid))
+        return any(not event.source.startswith(SOURCE) for event in events_of)
+
     @cached_property
     def _registry(self) -> Registry:
         documents = list(self._documents.values())
-        if not documents:
+        if not self._captured_registry():
             fields = {f"{schema}.{name}" for schema, names in FIELDS.items() for name in names.split()}
             formats = {
                 fact.name: Format(fact.name, fact.mimetype, None, 1, fact.internal, tuple(fact.extensions.split()))
                 for fact in FORMATS
             }
             types = ((left, leftward, rightward, right) for left, right, leftward, rightward in RELATIONSHIP_TYPES)
-            return Registry(frozenset(fields), dict(SCHEMAS), formats, frozenset(types))
+            found = Registry(frozenset(fields), dict(SCHEMAS), formats, frozenset(types))
+            for aip in documents:
+                found = found.more(aip)
+            return found
         return Registry(
             frozenset(field_name(row) for aip in documents for row in aip.fields),
             {row.name: row.namespace for aip in documents for row in aip.schemas},
@@ -347,4 +355,13 @@ def completed(before: Aip | None, more: Aip) -> Aip:
     schemas: dict[str, Schema] = {row.name: row for row in (*more.schemas, *before.schemas)}
     fields: dict[str, Field] = {field_name(row): row for row in (*more.fields, *before.fields)}
     formats: dict[str, Format] = {row.short_description: row for row in (*more.formats, *before.formats)}
-    return replace(before, schemas=list(schemas.values()), fields=list(fields.values()), formats=list(formats.values()))
+    labels = {row.label: row for row in (*more.entity_types, *before.entity_types)}
+    types = {type_key(row): row for row in (*more.relationship_types, *before.relationship_types)}
+    return replace(
+        before,
+        schemas=list(schemas.values()),
+        fields=list(fields.values()),
+        formats=list(formats.values()),
+        entity_types=list(labels.values()),
+        relationship_types=list(types.values()),
+    )

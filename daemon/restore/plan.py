@@ -3,6 +3,8 @@
 Invariants:
 
 * An object that no event of the log ever spoke of is the target's own: it is left alone, and counted.
+* An object of which retention took the event of that moment is not deleted: it was there, only its state is not known.
+* The site is never deleted: no DSpace starts without one.
 * Registries are only ever added to: a target may know more fields and formats, never fewer.
 * Both sides are read in the order of their UUIDs and merged; memory holds what differs, not what is there.
 """
@@ -21,7 +23,7 @@ from daemon.dspace.facets import FACETS, Options
 from daemon.target import ledger
 from events.aip.model import KIND_ORDER, Kind, Uuid
 from events.event import Position, decompress
-from events.log import Log
+from events.log import Log, retention_of
 
 What = Literal["put", "delete"]
 
@@ -82,7 +84,7 @@ def plan(
             progress(count)
         if position is None:
             then = only[uuid] if only is not None else at
-            if kind is Kind.REGISTRY or (step := _gone(log, uuid, kind, then)) is None:
+            if kind in (Kind.REGISTRY, Kind.SITE) or (step := _gone(log, uuid, kind, then)) is None:
                 made.own += 1
             else:
                 made.steps.append(step)
@@ -107,7 +109,11 @@ def _order(step: Step) -> tuple[int, int, Position]:
 
 
 def _gone(log: Log, uuid: Uuid, kind: Kind, at: Position) -> Step | None:
-    """The deletion of what is on the target, but not in the log at that moment; None if the log never knew it."""
+    """The deletion of what is on the target, but not in the log at that moment; None if the log never knew it,
+    or had it then in an event that was thinned.
+    """
+    if retention_of(log).stale(at, uuid, there=True):
+        return None
     known = log.latest(uuid)
     return Step("delete", uuid, kind, known.event.handle, at) if known is not None else None
 

@@ -124,9 +124,9 @@ class Retention(Protocol):
         """How many events after that position, up to `until`, were thinned."""
         ...
 
-    def stale(self, at: Position, uuid: Uuid | None = None) -> int:
+    def stale(self, at: Position, uuid: Uuid | None = None, *, there: bool = False) -> int:
         """How many objects had their newest event at or before `at` thinned: of those the log no longer knows how they
-        were then. With a UUID, of that object alone.
+        were then. With a UUID, of that object alone; with `there`, only of those that were there, and not deleted.
         """
         ...
 

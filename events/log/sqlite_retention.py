@@ -43,6 +43,7 @@ _STALE: Final = (
     .select_from(THINNED.join(EVENT, EVENT.c.position == THINNED.c.position))
     .where(
         THINNED.c.position <= bindparam("at"),
+        EVENT.c.payload_size >= bindparam("least"),
         ~exists().where(
             _LATER.c.uuid == EVENT.c.uuid, _LATER.c.position > EVENT.c.position, _LATER.c.position <= bindparam("at")
         ),
@@ -50,12 +51,13 @@ _STALE: Final = (
 )
 _STALE_ONE: Final = (
     select(func.count())
-    .select_from(THINNED)
+    .select_from(THINNED.join(EVENT, EVENT.c.position == THINNED.c.position))
     .where(
+        EVENT.c.payload_size >= bindparam("least"),
         THINNED.c.position
-        == select(func.max(EVENT.c.position))
-        .where(EVENT.c.uuid == bindparam("uuid"), EVENT.c.position <= bindparam("at"))
-        .scalar_subquery()
+        == select(func.max(_LATER.c.position))
+        .where(_LATER.c.uuid == bindparam("uuid"), _LATER.c.position <= bindparam("at"))
+        .scalar_subquery(),
     )
 )
 _WALK: Final = (
@@ -111,12 +113,13 @@ class SqliteRetention:
         with self.log.transaction() as connection:
             return int(connection.execute(_COUNT, {"after": after, "until": upto}).scalar_one())
 
-    def stale(self, at: Position, uuid: Uuid | None = None) -> int:
-        """By the key of `thinned` and the index (uuid, position)."""
+    def stale(self, at: Position, uuid: Uuid | None = None, *, there: bool = False) -> int:
+        """By the key of `thinned` and the index (uuid, position). A delete has no payload."""
+        asked = {"at": at, "least": int(there)}
         with self.log.transaction() as connection:
             if uuid is not None:
-                return int(connection.execute(_STALE_ONE, {"at": at, "uuid": uuid}).scalar_one())
-            return int(connection.execute(_STALE, {"at": at}).scalar_one())
+                return int(connection.execute(_STALE_ONE, {**asked, "uuid": uuid}).scalar_one())
+            return int(connection.execute(_STALE, asked).scalar_one())
 
     def references(self, after: Position = BEGINNING) -> Iterator[tuple[Position, tuple[str, ...]]]:
         """From the headers, each proved."""

@@ -74,6 +74,20 @@ def test_a_moment_that_is_no_longer_exact_is_said_to_be_so(replicated: Place, mo
     assert "has taken the event before" in replicated.good("why", item).out
 
 
+def test_what_retention_took_is_not_deleted_by_a_restore(replicated: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was there at that moment, though the log knows no more in which state: the target keeps what it has of it."""
+    for key in ("ALL", "HOURLY", "DAILY", "MONTHLY"):
+        monkeypatch.setenv(f"AIPSTREAM_RETENTION_{key}", "0h")
+    end = str(replicated.good("status", "--json").json["log"]["end"])
+    edit(replicated, 2)
+    replicated.good("prune")
+    replicated.good("replay")
+    planned = replicated.good("restore", "--at", end, "--dry-run", "--json").json
+    assert planned["counts"] == {}
+    assert planned["inexact"] == planned["own"] > 0
+    assert "site" not in replicated.good("undo", "--between", "0", end, "--dry-run", "--json").json["counts"]
+
+
 def test_an_age_that_is_none_is_exit_code_2(replicated: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the key that is wrong."""
     monkeypatch.setenv("AIPSTREAM_RETENTION_DAILY", "soon")

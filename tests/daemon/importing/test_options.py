@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from daemon.importing.fields import new_types
+from daemon.importing.into_log import completed
 from daemon.importing.options import Mode, Options, parsed
 from events.aip.model import Kind
 from events.errors import ConfigError
@@ -36,6 +38,28 @@ def test_create_metadata_fields(bench: Bench, tmp_path: Path, into: str) -> None
     if into == "log":
         bench.replay()
     assert bench.sql("select namespace from metadataschemaregistry where short_id = 'strange'")
+
+
+def test_fields_that_an_import_made_do_not_hide_those_that_every_dspace_has(bench: Bench, tmp_path: Path) -> None:
+    """A log that was only ever imported into holds the additions alone; the next import still knows dc.title."""
+    world.world(tmp_path)
+    world.an_item(tmp_path, descriptive=world.field("title", "A title") + FIELD)
+    assert not bench.into_log(tmp_path, create_metadata_fields=True).refused
+    world.an_item(tmp_path, descriptive=world.field("title", "Another title") + FIELD)
+    assert not bench.into_log(tmp_path, mode="replace").refused
+    assert texts(bench.there("log", "123456789/4"), "dc.title") == ["Another title"]
+
+
+def test_relationship_types_of_several_packages_add_up() -> None:
+    """The document of the registry has those of both."""
+    one, two = ("Person", "isA", "hasA", "OrgUnit"), ("Publication", "cites", "isCited", "Publication")
+    (before,), (more,) = new_types([one]), new_types([two])
+    both = completed(before, more)
+    assert {(row.left_type, row.leftward, row.rightward, row.right_type) for row in both.relationship_types} == {
+        one,
+        two,
+    }
+    assert {row.label for row in both.entity_types} == {"OrgUnit", "Person", "Publication"}
 
 
 @pytest.mark.parametrize(("given", "bundles"), [
