@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from daemon.importing.options import Options
 
 
+_SHOWN = 20
+"""Lines of files that are no packages; --json has them all."""
+
+
 @click.command("import", context_settings={"show_default": True})
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--into", type=click.Choice(["log", "target"]), default="log",
@@ -123,7 +127,7 @@ def import_(
         with Progress("indexing", "runs") as telling:
             indexed, more = outcome(index_current(config, stopped=stop, progress=telling.to))
     _show(session, report, into, dry_run, indexed, more)
-    refused = report.counts["refused"] + len(report.missing)
+    refused = report.counts["refused"] + len(report.missing) + len(_expected(report, paths))
     if refused:
         raise ObjectsParked(
             f"not imported: {counted(refused, 'package')}, named above",
@@ -139,6 +143,17 @@ def _confirm(options: Options, into: str, paths: tuple[Path, ...], agreed: bool)
         return
     named = ", ".join(map(str, paths[:3])) + (" ..." if len(paths) > 3 else "")
     click.confirm(f"Replace what is in the {into} by what {named} says?", abort=True, err=True)
+
+
+def _expected(report: Report, paths: tuple[Path, ...]) -> list[str]:
+    """What is no package though it should be one: a file that was named itself, and a zip that was cut off to nothing.
+
+    Other files in a folder may lie there for reasons of their own.
+    """
+    named = {str(path) for path in paths}
+    return [
+        path for path, why in report.no_packages if path in named or (why == "empty" and path.lower().endswith(".zip"))
+    ]
 
 
 def _show(
@@ -159,7 +174,9 @@ def _show(
             lines.append(f"{would}{each.what}: {what}{f' from {each.path}' if each.path else ''}")
         lines += [f"  not carried: {note}" for note in each.notes]
     lines += [f"missing: {each}" for each in report.missing]
-    lines += [f"no package: {path}: {why}" for path, why in report.no_packages]
+    lines += [f"no package: {path}: {why}" for path, why in report.no_packages[:_SHOWN]]
+    if len(report.no_packages) > _SHOWN:
+        lines.append(f"and {len(report.no_packages) - _SHOWN:,} more files that are no packages; --json has them all")
     told = ", ".join(f"{count:,} {would}{what}" for what, count in counts.items()) or "nothing"
     show(
         session,

@@ -22,10 +22,13 @@ def release_of(version: str) -> None:
     from daemon.losses.release import Release
     from events.errors import ConfigError
 
+    hint = "Write it as DSpace does: 7.6.6, 8.2, 9, 10.0."
     try:
-        Release.of(version)
+        release = Release.of(version)
     except ValueError as error:
-        raise ConfigError(str(error), "Write it as DSpace does: 7.6.6, 8.2, 9, 10.0.") from error
+        raise ConfigError(str(error), hint) from error
+    if not 7 <= release.numbers[0] <= 10:
+        raise ConfigError(f"not a version of DSpace that is known here: {version!r}", hint)
 
 
 def lost(session: Session, losses: Summary) -> list[str]:

@@ -49,8 +49,15 @@ def undo(
             for thing in objects:
                 uuid = uuid_of(log, thing)
                 last = log.latest(uuid)
-                if last is not None:
-                    wanted[uuid] = last.position - 1
+                if last is None:
+                    continue
+                imported = last.event.source.startswith("import/")
+                if not last.event.xid and not imported and next(log.history(uuid)).position == last.position:
+                    raise ConfigError(
+                        f"{thing}: the log knows it from one sweep of the source, and of no change since",
+                        "What a sweep found in a while is undone with --between.",
+                    )
+                wanted[uuid] = last.position - 1
             scope = Scope(wanted, needed(Moment(log), wanted))
         if not scope.wanted:
             raise ConfigError("the log has no such change", "`aipstream log` and `aipstream why` tell what it has.")

@@ -64,3 +64,15 @@ def test_what_cannot_go_together_is_told(place: Place, tmp_path: Path) -> None:
     ):
         assert place("import", path, *words).code == 2, words
     assert place("import", path, "--mode", "submit", "--parent", "999/9").code == 2
+
+
+def test_what_should_have_been_a_package_ends_with_3(place: Place, tmp_path: Path) -> None:
+    """A named file that is none, and a zip cut off to nothing; what else lies in a folder does not matter."""
+    packages = world.world(tmp_path / "w")
+    for number in range(30):
+        (packages / f"{number}.txt").write_text("notes")
+    done = place.good("import", str(packages))
+    assert "and 10 more files that are no packages" in done.out
+    assert place("import", str(packages / "1.txt")).code == 3
+    (packages / "ITEM@123456789-9.zip").touch()
+    assert place("import", str(packages)).code == 3

@@ -128,3 +128,4 @@ def test_an_export_tells_what_stock_dspace_loses_of_it(place: Place) -> None:
     again = place.good("export", "site", "--into", folder, "--release", "9", "--json").json
     assert {line["code"]: line["objects"] for line in again["losses"]} == told
     assert place("export", "site", "--into", folder, "--release", "newest").code == 2
+    assert place("export", "site", "--into", folder, "--release", "3").code == 2

@@ -139,3 +139,11 @@ def test_a_position_in_the_middle_of_a_sweep_is_said_to_be_none(replicated: Plac
     assert "lies between events of one moment" in replicated.good("restore", "--at", "50", "--dry-run").out
     done = replicated.good("restore", "--at", str(end(replicated)), "--dry-run")
     assert "lies between" not in done.out
+
+
+def test_what_was_never_changed_has_nothing_to_undo(replicated: Place) -> None:
+    """The first copy is no change: to undo it would delete the object."""
+    (_, handle), *_ = items(replicated)
+    done = replicated("undo", "--object", handle, "--dry-run")
+    assert done.code == 2
+    assert "--between" in done.err
