@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, Final, Literal
 
 import structlog
@@ -37,13 +38,30 @@ def configure(form: Format, level: int) -> None:
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_StandardError()),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
     for name in _FOREIGN:
         foreign = logging.getLogger(name)
         foreign.handlers, foreign.propagate = [_Forward()], False
         foreign.setLevel(logging.WARNING)
+
+
+class _StandardError:
+    """Standard error as it is at each message. A message that cannot be written (a closed or full stream) is lost: to
+    raise would end the thread that only wanted to say something.
+    """
+
+    def write(self, text: str) -> int:
+        """As a file's."""
+        with suppress(OSError, ValueError):
+            return sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As a file's."""
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def _hide(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:  # noqa: ANN401

@@ -254,8 +254,8 @@ class Stream:
         except AipstreamError as error:
             self._fail(error)
         except Exception as error:  # whatever it is, the consumer must hear of it
-            logger.exception("the reader of the replication stream failed")
             self._fail(AipstreamError(f"the reader of the replication stream failed: {error!r}"))
+            logger.exception("the reader of the replication stream failed")
 
     def _fail(self, error: AipstreamError) -> None:
         with self._news:

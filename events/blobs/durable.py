@@ -24,6 +24,8 @@ class Durable:
     errors since its descriptor was opened or last used.
     """
 
+    _descriptor = -1
+
     def __init__(self, folder: Path) -> None:
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
 
