@@ -65,9 +65,17 @@ def test_a_right_on_an_item_makes_it_due_though_its_date_stands(site: Site) -> N
 @pytest.mark.parametrize("edit", ["create_item", "withdraw", "reinstate", "map_item", "unmap_item", "move_item",
                                   "toggle_discoverable", "embargo_file"])
 def test_an_edit_of_an_item_makes_that_item_due(site: Site, edit: str) -> None:
-    """One edit, one row."""
-    (row,) = site.done(edit).values()
-    assert (row.kind.value, row.act) == ("item", "index")
+    """One edit, one row; and one for each far end of its relationships, if its coming or going changed those."""
+    rows = site.done(edit)
+    assert {(row.kind.value, row.act) for row in rows.values()} == {("item", "index")}
+    if len(rows) > 1:
+        related = site.sql(
+            "select left_id::text, right_id::text from relationship where left_id = any (%s::uuid[]) "
+            "and right_id = any (%s::uuid[])",
+            list(rows),
+            list(rows),
+        )
+        assert set(rows) == {uuid for pair in related for uuid in pair}
 
 
 def test_a_deleted_item_is_due_to_be_cleaned_away(site: Site) -> None:
