@@ -71,8 +71,9 @@ ABOUT_LOSSES = """
     own site's; and what the configuration does not capture (passwords, drafts).
 
     Stock DSpace's packager carries what its own AIPs have words for. That is what driver `packager`, and whoever
-    restores an exported package, has to live with. Our packages keep everything beside the stock sections, where
-    `aipstream import` finds it again and stock DSpace does not look.
+    restores an exported package, has to live with. Of communities, collections and items our packages keep everything
+    beside the stock sections, where `aipstream import` finds it again and stock DSpace does not look. Of people and
+    groups they have what the stock sections say, and nothing more: the log has the rest.
 
     What is said of stock DSpace was held against real ones, 7.6.6 and 8.2: every object of a repository with every kind
     of content, after a restore of our packages, and in packages that DSpace itself exported, row by row. In what other

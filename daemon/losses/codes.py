@@ -35,7 +35,8 @@ CODES: Final[dict[str, Code]] = {
     "empty-files-stop": Code("items with an empty file", "this release's export fails on a file of no bytes", NATIVE),
     "deletion": Code("deletions", "stock has no command that deletes it", "driver `native`, or by hand"),
     # of any object
-    "legacy-ids": Code("numbers from before DSpace 6", "a package has no place for them", _NEVER),
+    "legacy-ids": Code("numbers from before DSpace 6", "a package has no place for them",
+                       "driver `native`; our own packages keep those of containers, items and files"),
     "handles": Code("further handles of an object", "a package names one handle", _NEVER),
     "handle": Code("another handle than before", "stock finds the object by its old handle and keeps that", NATIVE),
     "dois": Code("DOIs and the state of their registration", "a package has no place for them", _NEVER),
@@ -71,8 +72,8 @@ CODES: Final[dict[str, Code]] = {
     "container-languages": Code("languages of communities' and collections' metadata", "stock writes none", _NEVER),
     "site-metadata": Code("metadata of the site", "stock restores none", _NEVER),
     "site-policies": Code("policies of the site", "stock restores none", _NEVER),
-    "person-metadata": Code("metadata of people but names and language", "DSPACE-ROLES has no place for it", _NEVER),
-    "group-metadata": Code("metadata of groups", "DSPACE-ROLES has no place for it", _NEVER),
+    "person-metadata": Code("metadata of people but names and language", "DSPACE-ROLES has no place for it", NATIVE),
+    "group-metadata": Code("metadata of groups", "DSPACE-ROLES has no place for it", NATIVE),
     # items
     "discoverable": Code("private items", "a package does not say it: restored items are discoverable", _NEVER),
     "last-modified": Code("dates of last modification", "a restore sets the date to now", _NEVER),
@@ -130,8 +131,8 @@ CODES: Final[dict[str, Code]] = {
                   _NEVER),
     "passwords": Code("passwords", "the password of an account is not captured, so a restore clears it",
                       "`[people] passwords = true`"),
-    "person-facts": Code("frequency of subscriptions, unset flags", "DSPACE-ROLES has no place for them", _NEVER),
-    "group-facts": Code("the mark of permanent groups", "DSPACE-ROLES has no place for it", _NEVER),
+    "person-facts": Code("frequency of subscriptions, unset flags", "DSPACE-ROLES has no place for them", NATIVE),
+    "group-facts": Code("the mark of permanent groups", "DSPACE-ROLES has no place for it", NATIVE),
     "members": Code("members of groups", "they have no name that stock could find them by", NATIVE),
     "renamed": Code("new names of people and groups", "stock finds them by name: the old one stays beside", NATIVE),
     # of an import
