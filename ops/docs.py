@@ -211,7 +211,7 @@ def error_classes() -> list[type[AipstreamError]]:
         found.update(below)
         waiting += below
     ours = [each for each in found if each.__module__.split(".")[0] in {"events", "daemon"}]
-    return sorted(ours, key=lambda each: (each.exit_code, each.__name__))
+    return sorted(ours, key=lambda each: (each.exit_code, each.__name__, each.__module__))
 
 
 def exit_codes() -> str:
