@@ -28,9 +28,7 @@ ACTIONS: Final = (
 """DSpace's constants of actions, by their numbers (class `Constants`)."""
 
 _TOLD: Final = {"names", "values", "policies", "items", "bundles", "placed", "bitstreams", "stored", "parents"}
-"""Fields of `Aip` with words of their own; the others are told row by row."""
-
-_SILENT: Final = {"names"}
+"""Fields of `Aip` with words of their own, or none (`names`); the others are told row by row."""
 
 _CALLED: Final = {
     "persons_in": "member",
@@ -254,7 +252,7 @@ class _Comparison:
 
     def _rest(self) -> None:
         for field in ELEMENTS:
-            if field in _TOLD or field in _SILENT:
+            if field in _TOLD:
                 continue
             old, new = getattr(self.before, field), getattr(self.after, field)
             if field in SINGLE:

@@ -8,9 +8,10 @@ the earlier one: running the same verb again, or a replay, makes it whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 
+from daemon import replayer
 from daemon.failpoint import failpoint
-from daemon.replayer import MOST_BYTES
 from daemon.restore.plan import Plan, Step
 from daemon.target.applied import Applied
 from daemon.target.replay import NativeTarget
@@ -112,15 +113,5 @@ def _delete(log: Log, step: Step) -> Event:
 
 def batches(all_entries: Iterable[Entry]) -> Iterator[Sequence[Entry]]:
     """Runs of entries of one type, of bounded number and size."""
-    remaining = iter(all_entries)
-    run: list[Entry] = []
-    size = 0
-    for entry in remaining:
-        full = len(run) >= AT_ONCE or size + len(entry.event.payload) > MOST_BYTES
-        if run and (full or run[-1].event.type is not entry.event.type):
-            yield run
-            run, size = [], 0
-        run.append(entry)
-        size += len(entry.event.payload)
-    if run:
-        yield run
+    for _, of_one_type in groupby(all_entries, lambda entry: entry.event.type):
+        yield from replayer.batches(of_one_type, AT_ONCE)
