@@ -53,7 +53,7 @@ lock: ## pin the dependencies anew
 	@$(BIN)/pip-compile --quiet --no-header --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock ops/runtime.in pyproject.toml
 	@$(BIN)/pip-compile --quiet --no-header --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
-	  --no-emit-trusted-host --no-emit-find-links --extra dev --extra kafka --output-file requirements-dev.lock \
+	  --no-emit-trusted-host --no-emit-find-links --extra dev --extra kafka --extra objectstore --output-file requirements-dev.lock \
 	  ops/runtime.in pyproject.toml
 
 clean: ## remove what make made
