@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from events.aip.model import Kind, Uuid
 from events.event import BEGINNING, Event, Position
+from events.log.chain import Record
 
 
 class Entry(NamedTuple):
@@ -147,6 +148,26 @@ class Retention(Protocol):
         ...
 
 
+class Copying(Protocol):
+    """How a log becomes a copy of another one: record by record, with positions, chain and identity. So whoever has
+    read the one up to a position can go on with the other.
+    """
+
+    def records(self, after: Position) -> Iterator[Record]:
+        """Every record after a position, in order and proved, thinned ones too. Raises GapInLog as `Log.read` does."""
+        ...
+
+    def adopt(self, identity: str) -> None:
+        """Take the identity of the log that is copied; nothing if it has it already. Raises ConfigError if there are
+        events in it under another one.
+        """
+        ...
+
+    def extend(self, records: Sequence[Record]) -> None:
+        """Append those records as they are, durably. Raises GapInLog unless they follow the end and are chained."""
+        ...
+
+
 def open_log(url: str, *, create: bool = False) -> Log:
     """The log behind a URL (`sqlite:///path`). Raises ConfigError for an unknown scheme or a missing log."""
     from events.errors import ConfigError
@@ -167,3 +188,14 @@ def retention_of(log: Log) -> Retention:
     if isinstance(log, SqliteLog):
         return SqliteRetention(log)
     raise ConfigError("this log keeps or drops its events by its own settings", "Set the retention where it is run.")
+
+
+def copying_of(log: Log) -> Copying:
+    """What copies that log, or makes it a copy. Raises ConfigError for a back end that cannot."""
+    from events.errors import ConfigError
+    from events.log.sqlite import SqliteLog
+    from events.log.sqlite_copying import SqliteCopying
+
+    if isinstance(log, SqliteLog):
+        return SqliteCopying(log)
+    raise ConfigError("this log cannot be copied record by record")

@@ -39,7 +39,8 @@ from events.errors import ConfigError, GapInLog, StorageUnusable
 from events.event import BEGINNING, Event, Position, Type
 from events.log import Entry
 from events.log import sqlite_file as file
-from events.log.sqlite_rows import CHAIN, EVENT, META, NO_CHAIN, PAYLOAD, THINNED, damaged, entry, link, proved, rows
+from events.log.chain import NO_CHAIN, UNCHAINED, Record, damaged, link, proved, read_record, recorded
+from events.log.sqlite_rows import CHAIN, EVENT, META, PAYLOAD, THINNED, entry, rows
 
 PAGE_EVENTS: Final = 500
 PAGE_BYTES: Final = 16 * 1024 * 1024
@@ -137,16 +138,11 @@ class SqliteLog:
         self._pid = os.getpid()
         self._inode = status.st_dev, status.st_ino
         try:
-            self._identity = file.identity_of(self.engine, self.path)
+            self.identity = file.identity_of(self.engine, self.path)
             file.use_wal(self.engine, self.path)
         except BaseException:
             self.engine.dispose()
             raise
-
-    @property
-    def identity(self) -> str:
-        """The UUID made with the log."""
-        return self._identity
 
     def append(self, batch: Sequence[Event]) -> list[Position]:
         """One transaction. Raises Locked if another writer holds the log too long, StorageUnusable, ValueError."""
@@ -155,8 +151,8 @@ class SqliteLog:
         ids = [event.id for event in batch]
         headers, payloads = [], []
         with self.transaction(write=True) as connection:
-            end = last = self._end_in(connection)
-            chain = self._chain_in(connection, end)
+            end = last = self.end_in(connection)
+            chain = self.chain_in(connection, end)
             places: dict[bytes, Position] = {}
             for start in range(0, len(ids), IDS_AT_ONCE):
                 found = connection.execute(_KNOWN, {"ids": ids[start : start + IDS_AT_ONCE]})
@@ -165,8 +161,9 @@ class SqliteLog:
                 if identity not in places:
                     last += 1
                     places[identity] = last
-                    header, payload = rows(last, event, chain)
-                    chain = header["chain"]
+                    record = recorded(last, event, chain)
+                    chain = record.chain
+                    header, payload = rows(record)
                     headers.append(header)
                     payloads.append(payload)
             if last > end:
@@ -179,10 +176,12 @@ class SqliteLog:
         """By pages of `PAGE_EVENTS` or about `PAGE_BYTES`. Damage is raised where it is, after what is before it."""
         while limit is None or limit > 0:
             page, reached, fault = self._page(after, PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS))
-            for each in page:
-                if until is not None and each.position > until:
+            for record in page:
+                if until is not None and record.position > until:
                     return
-                yield each
+                if record.thinned:
+                    continue
+                yield Entry(record.position, record.event)
                 limit = None if limit is None else limit - 1
                 if limit == 0:
                     return
@@ -193,14 +192,26 @@ class SqliteLog:
             after = reached
             page.clear()
 
-    def _page(self, after: Position, most: int) -> tuple[list[Entry], Position, GapInLog | None]:
-        """The next events that are whole, none at the end; up to where that is; and the damage that follows, if that is
-        why they are no more.
+    def records(self, after: Position) -> Iterator[Record]:
+        """Every record after a position, thinned ones too, by the same pages; see `events.log.Copying`."""
+        while True:
+            page, reached, fault = self._page(after, PAGE_EVENTS)
+            yield from page
+            if fault is not None:
+                raise fault
+            if reached == after:
+                return
+            after = reached
+            page.clear()
+
+    def _page(self, after: Position, most: int) -> tuple[list[Record], Position, GapInLog | None]:
+        """The next records, none at the end; up to where that is; and the damage that follows, if that is why they are
+        no more.
         """
-        page: list[Entry] = []
+        page: list[Record] = []
         room, chain = PAGE_BYTES, None
         with self.transaction() as connection:
-            end = self._end_in(connection)
+            end = self.end_in(connection)
             if not BEGINNING <= after <= end:
                 raise GapInLog(
                     f"there is no position {after} in the log {self.path}, which ends at {end}: "
@@ -212,13 +223,10 @@ class SqliteLog:
                     try:
                         row = self._expected(found.fetchone(), expected, chain)
                         chain = row[CHAIN]
-                        if row[-1] is None:
-                            page.append(entry(row[:-1]))
-                            room -= len(page[-1].event.payload)
-                        else:
-                            proved(row[: CHAIN + 1])
+                        page.append(read_record(row[: CHAIN + 1], row[CHAIN + 1], thinned=row[-1] is not None))
                     except GapInLog as fault:
                         return page, expected - 1, fault
+                    room -= len(page[-1].event.payload)
                     expected += 1
         return page, expected - 1, None
 
@@ -226,13 +234,13 @@ class SqliteLog:
         if row is None or row[0] != position:
             raise GapInLog(f"position {position} is missing in the log {self.path}")
         if chain is not None and link(chain, row[CHAIN - 1]) != row[CHAIN]:
-            raise damaged(position, "it is not chained to the one before it")
+            raise damaged(position, UNCHAINED)
         return row
 
     def end(self) -> Position:
         """The last position. Raises GapInLog if rows are missing at the end."""
         with self.transaction() as connection:
-            return self._end_in(connection)
+            return self.end_in(connection)
 
     def position(self, *, time: str | None = None, lsn: int | None = None) -> Position:
         """By a walk over one index. Raises ValueError unless exactly one is given, and for a time written otherwise."""
@@ -247,7 +255,7 @@ class SqliteLog:
     def latest(self, uuid: Uuid, at: Position | None = None) -> Entry | None:
         """By the index (uuid, position)."""
         with self.transaction() as connection:
-            upto = self._end_in(connection) if at is None else at
+            upto = self.end_in(connection) if at is None else at
             return self._one(connection, _LATEST, uuid=uuid, at=upto)
 
     def history(self, uuid: Uuid) -> Iterator[Entry]:
@@ -307,7 +315,7 @@ class SqliteLog:
     def seal(self, at: Position | None = None) -> bytes:
         """The chain up to that position (to the end if None): 16 bytes in which every event before it has a part."""
         with self.transaction() as connection:
-            return self._chain_in(connection, self._end_in(connection) if at is None else at)
+            return self.chain_in(connection, self.end_in(connection) if at is None else at)
 
     def close(self) -> None:
         """Close the connections. The last process to do so folds the WAL into the file."""
@@ -334,14 +342,16 @@ class SqliteLog:
         except OSError as error:
             raise StorageUnusable(f"the log {self.path} cannot be reached: {error.strerror or error}") from error
 
-    def _end_in(self, connection: Connection) -> Position:
+    def end_in(self, connection: Connection) -> Position:
+        """The last position, in a transaction of this log."""
         noted, last = connection.execute(_END).one()
         last = last or BEGINNING
         if noted != str(last):
             raise GapInLog(f"the log {self.path} should end at position {noted}, but ends at {last}")
         return int(last)
 
-    def _chain_in(self, connection: Connection, position: Position) -> bytes:
+    def chain_in(self, connection: Connection, position: Position) -> bytes:
+        """The chain at a position, in a transaction of this log."""
         return connection.execute(_CHAIN, {"at": position}).scalar_one() if position else NO_CHAIN
 
     def _one(self, connection: Connection, query: Select[Any], **values: object) -> Entry | None:

@@ -24,7 +24,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from events.errors import AipstreamError, ConfigError, GapInLog, Locked, StorageUnusable, UnknownLogFormat
-from events.log.sqlite_rows import EVENT, FORMAT, MARK, META, NO_CHAIN, TABLES, THINNED, link
+from events.log.chain import NO_CHAIN, link
+from events.log.sqlite_rows import EVENT, FORMAT, MARK, META, TABLES, THINNED
 
 BUSY_SECONDS: Final = 30.0
 """How long a writer waits for another one before it is told that the log is locked."""

@@ -20,8 +20,9 @@ from events.errors import ConfigError
 from events.event import BEGINNING, Position
 from events.log import Mark, Superseded
 from events.log import sqlite_file as file
+from events.log.chain import proved
 from events.log.sqlite import KEPT, SqliteLog
-from events.log.sqlite_rows import EVENT, MARK, PAYLOAD, THINNED, proved
+from events.log.sqlite_rows import EVENT, MARK, PAYLOAD, THINNED
 
 AT_ONCE: Final = 500
 PAGE: Final = 5000

@@ -11,6 +11,7 @@ import pytest
 
 from events.errors import ConfigError, GapInLog
 from events.log import Entry, Superseded, retention_of
+from events.log.chain import recorded
 from events.log.sqlite import SqliteLog
 from events.log.sqlite_rows import rows
 from tests.events.samples import deletion, event, uuid_of
@@ -81,7 +82,7 @@ def test_an_event_exchanged_with_its_checksum_breaks_the_chain(url: str, path: P
     """Somebody writes another event in its place, well formed in itself."""
     with closing(some_history(url)) as log:
         log.seal()
-    other, payload = rows(3, event(3, 1, payload=b"forged"), bytes(16))
+    other, payload = rows(recorded(3, event(3, 1, payload=b"forged"), bytes(16)))
     columns = ", ".join(f"{name} = ?" for name in other if name != "chain")
     connection = sqlite3.connect(path)
     connection.execute(
