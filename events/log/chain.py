@@ -133,7 +133,7 @@ def read_record(fields: Sequence[Any], payload: object, *, thinned: bool = False
 
 
 def follows(record: Record, before: bytes, expected: Position) -> None:
-    """Raise GapInLog unless that record is the next one, is what its checksums say, and chained to the one before it."""
+    """Raise GapInLog unless that record is the next one, is what its checksums say, and is chained to the last one."""
     if record.position != expected:
         raise GapInLog(f"position {expected} is missing: the next record is that of position {record.position}")
     read_record(header(record), record.event.payload, thinned=record.thinned)

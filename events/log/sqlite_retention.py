@@ -21,7 +21,8 @@ from events.event import BEGINNING, Position
 from events.log import Mark, Superseded
 from events.log import sqlite_file as file
 from events.log.chain import proved
-from events.log.sqlite import KEPT, SqliteLog
+from events.log.sqlite import SqliteLog
+from events.log.sqlite_headers import KEPT
 from events.log.sqlite_rows import EVENT, MARK, PAYLOAD, THINNED
 
 AT_ONCE: Final = 500
