@@ -28,6 +28,8 @@ NAMES = (
     "prune.thinned",           # some events thinned, others not
     "prune.aside",             # some contents put aside, others not
     "prune.deleted",           # some contents deleted, others not
+    "copy.blobs",              # contents in the other store, records not
+    "copy.extended",           # some records in the other log
     "import.blobs",            # contents of packages durable, events not
     "import.appended",         # events of packages durable
     "import.files",            # files of packages placed, rows not

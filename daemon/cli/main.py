@@ -18,6 +18,7 @@ import click
 from daemon.cli import (
     check,
     config,
+    copy,
     demo,
     diff,
     export,
@@ -91,6 +92,7 @@ for verb in (
     log.log,
     prune.prune,
     keep.keep,
+    copy.copy,
     why.why,
     diff.diff,
     export.export,

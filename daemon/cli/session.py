@@ -30,14 +30,8 @@ class Session:
     def config(self) -> Config:
         """The configuration. Raises ConfigError. From here on its passwords are hidden wherever they would stand."""
         from daemon.config import load
-        from daemon.redaction import conceal, protect
 
-        config = load(self.path)
-        for end, section in (("source", config.source), ("target", config.target)):
-            if section is not None:
-                protect(end, section.dsn)
-        conceal(config.index.password)
-        return config
+        return concealed(load(self.path))
 
     def messages(self, *, running: bool = False) -> None:
         """Let messages be heard: all of a daemon's, only the warnings of a short verb."""
@@ -49,3 +43,14 @@ class Session:
 
 
 pass_session = click.make_pass_decorator(Session)
+
+
+def concealed(config: Config) -> Config:
+    """The same; from here on its passwords are hidden."""
+    from daemon.redaction import conceal, protect
+
+    for end, section in (("source", config.source), ("target", config.target)):
+        if section is not None:
+            protect(end, section.dsn)
+    conceal(config.index.password)
+    return config
