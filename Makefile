@@ -51,7 +51,8 @@ bench: $(VENV)/.development ## figures, side by side with pg_dump | pg_restore a
 
 lock: ## pin the dependencies anew
 	@$(BIN)/pip-compile --quiet --no-header --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
-	  --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock ops/runtime.in pyproject.toml
+	  --no-emit-trusted-host --no-emit-find-links --extra kafka --extra objectstore \
+	  --output-file requirements.lock ops/runtime.in pyproject.toml
 	@$(BIN)/pip-compile --quiet --no-header --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-find-links --extra dev --extra kafka --extra objectstore --output-file requirements-dev.lock \
 	  ops/runtime.in pyproject.toml
