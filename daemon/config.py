@@ -148,12 +148,18 @@ class Run(Section, frozen=True):
     sequences_seconds   how often the target's sequences are moved forward while nothing else does it
     verify_seconds      how often a sample is verified; 0: never
     verify_sample       objects in such a sample
+    verify_log_hours    how often the log and its contents are checked; 0: never (`aipstream verify --log` by hand)
+    verify_log_seconds  how long such a check works at most; the next one goes on where it stopped
+    verify_log_blobs    percent of the contents that one pass over the log reads back, each pass the next ones
     backoff_seconds     longest pause before a failed loop is tried again
     """
 
     sequences_seconds: float = 60.0
     verify_seconds: float = 600.0
     verify_sample: int = 200
+    verify_log_hours: float = 0.0
+    verify_log_seconds: float = 300.0
+    verify_log_blobs: float = 10.0
     backoff_seconds: float = 60.0
 
 

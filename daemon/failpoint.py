@@ -30,6 +30,9 @@ NAMES = (
     "prune.deleted",           # some contents deleted, others not
     "copy.blobs",              # contents in the other store, records not
     "copy.extended",           # some records in the other log
+    "check.noted",             # a part of the log checked and noted
+    "check.read",              # some contents checked and noted
+    "check.finished",          # a pass over log and contents at its end
     "import.blobs",            # contents of packages durable, events not
     "import.appended",         # events of packages durable
     "import.files",            # files of packages placed, rows not

@@ -20,6 +20,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from daemon import capture_loop, replay_loop
 from daemon.capture_loop import CaptureLoop
 from daemon.config import Config
+from daemon.integrity.configured import check_configured, share_of
 from daemon.parts import state_of
 from daemon.replay_loop import ReplayLoop
 from daemon.retention.configured import prune_configured
@@ -73,6 +74,7 @@ def scheduled(
     if config.source is not None and config.target is not None and config.target.driver == "native":
         every(config.run.verify_seconds, lambda: _spot_check(config, stopped))
     every(3600 * config.retention.every_hours, lambda: _prune(config, stopped))
+    every(3600 * config.run.verify_log_hours, lambda: _check_log(config, stopped))
     every(ASKED_SECONDS, lambda: _asked(config, capture, replay))
     return clock
 
@@ -95,6 +97,21 @@ def _prune(config: Config, stopped: Stopped) -> None:
         logger.warning("prune.failed", error=str(error), hint=error.hint)
         return
     logger.info("pruned", **asdict(done))
+
+
+def _check_log(config: Config, stopped: Stopped) -> None:
+    try:
+        share = share_of(config.run.verify_log_blobs)
+        done = check_configured(config, share=share, seconds=config.run.verify_log_seconds, stopped=stopped)
+    except AipstreamError as error:
+        logger.warning("log.check.failed", error=str(error), hint=error.hint)
+        return
+    for one in done.report.findings:
+        objects = [effect.uuid for effect in one.effects if effect.uuid]
+        logger.error("log.damaged", fault=one.fault, position=one.position, content=one.content, objects=objects)
+    logger.info(
+        "log.checked", complete=done.complete, bytes=done.bytes, damaged=done.report.damaged, read=done.report.covered
+    )
 
 
 def _spot_check(config: Config, stopped: Stopped) -> None:

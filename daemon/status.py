@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from daemon.capture_loop import CAPTURED
 from daemon.config import Config
 from daemon.hold import holder
 from daemon.indexing import standing_of
+from daemon.integrity.configured import last_check
 from daemon.parts import lock_path, log_of, reading, state_of, state_path
 from daemon.schedule import VERIFIED
 from daemon.source.bootstrap import DONE
@@ -30,7 +32,8 @@ Status = dict[str, Any]
 
 
 def status(config: Config) -> Status:
-    """The parts `log`, `capture`, `replay` and `index` (None where the configuration has none), `lag` and `verified`.
+    """The parts `log`, `capture`, `replay` and `index` (None where the configuration has none), `lag`, `verified` and
+    `checked`.
 
     A part that could not be read is `{"error": …}`. Lag: `events` and `seconds` between log and target, `bytes` of WAL
     between source and log (None where it is not known). Raises ConfigError if there is no log.
@@ -47,6 +50,7 @@ def status(config: Config) -> Status:
         told["lag"] = _lag(log, told)
     verified = _meta(config, VERIFIED)
     told["index"] = _index(config)
+    told["checked"] = _part(lambda: _checked(config))
     told["verified"] = json.loads(verified) if verified else None
     return told
 
@@ -98,6 +102,17 @@ def _slot(dsn: str, name: str) -> Status:
 def _replay(config: Config, log: Log) -> Status:
     with reading(config) as books:
         return {"driver": config.need_target().driver, **books.summary(log.identity)}
+
+
+def _checked(config: Config) -> Status:
+    """The last whole pass over the log (None: there was none), the one that is under way, damage, and how much of the
+    contents was read back.
+    """
+    found = last_check(config)
+    if found is None:
+        return {"last": None, "open": None, "damaged": 0, "contents": 0, "read": 0, "read_since": None}
+    told = asdict(found)
+    return {key: told[key] for key in ("last", "open", "damaged", "contents", "read", "read_since")}
 
 
 def _index(config: Config) -> Status | None:

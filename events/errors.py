@@ -72,6 +72,15 @@ class GapInLog(AipstreamError):
     hint = "Restore the log from a copy, or take a new snapshot of the source: `aipstream snapshot`."
 
 
+class ArchiveDamaged(GapInLog):
+    """A check of the log found damage, in the log itself or in the contents that it needs."""
+
+    hint = (
+        "The list above says what each damage means and how it can be mended; what cannot comes only from a copy of "
+        "the log or of the contents."
+    )
+
+
 class UnknownLogFormat(ConfigError):
     """The log was written in a format that this version does not know."""
 

@@ -40,6 +40,7 @@ def _lines(told: dict[str, Any]) -> list[str]:
     if told["index"] is not None:
         lines.append("index    " + _index(told["index"]))
     lines.append("verified " + _verified(told["verified"]))
+    lines.append("checked  " + (_failed(told["checked"]) or _checked(told["checked"])))
     return lines
 
 
@@ -86,3 +87,13 @@ def _verified(last: dict[str, Any] | None) -> str:
     what = "a sample of " if last["sample"] else ""
     result = f"{last['differing']:,} differ" if last["differing"] else "all equal"
     return f"{last['at']}, {what}{last['objects']:,} objects, {result}"
+
+
+def _checked(part: dict[str, Any]) -> str:
+    last, opened = part["last"], part["open"]
+    when = f"{last['at']}, {last['events']:,} events" if last else "never"
+    going = f", a pass under way since {opened['began']}" if opened else ""
+    share = 100 * part["read"] / part["contents"] if part["contents"] else 0
+    read = f", {share:.0f} % of the contents read since {part['read_since']}" if part["read"] else ""
+    damage = f", {part['damaged']:,} DAMAGES (`aipstream verify --log`)" if part["damaged"] else ""
+    return f"{when}{going}{read}{damage or (', no damage' if last else '')}"

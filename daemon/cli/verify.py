@@ -9,6 +9,7 @@ import click
 
 from daemon.cli.output import counted, json_option, show, table
 from daemon.cli.session import Session, pass_session
+from daemon.cli.verify_log import log_options, verify_log
 
 if TYPE_CHECKING:
     from daemon.verify import Difference, Report
@@ -29,18 +30,51 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=1000,
     show_default=True,
-    help="How many differences are listed; the others are counted.",
+    help="How many differences (with --log: damages) are listed; the others are counted.",
 )
+@log_options
 @json_option
 @pass_session
-def verify(session: Session, details: bool, patience: float, limit: int, as_json: bool) -> None:
+def verify(
+    session: Session,
+    /,
+    details: bool,
+    patience: float,
+    limit: int,
+    of_log: bool,
+    read_blobs: float | None,
+    seconds: float | None,
+    most_bytes: int | None,
+    parse: bool,
+    restart: bool,
+    as_json: bool,
+) -> None:
     """Compare source and target, object by object, by digests that each database computes over its own rows.
 
     Exit code 0: equal. Exit code 4: not equal, with the list. Nothing is believed of log or ledger.
+
+    With --log: check the archive itself instead, every record of the log and every content that it needs. It walks on
+    past every damage, and says which objects cannot be restored as they were from when to when, and how that can be
+    mended. Exit code 5 if there is any. It may run beside everything else.
     """
     session.json = as_json
+    if of_log and (details or patience):
+        raise click.UsageError("--log compares nothing: neither --details nor --wait go with it")
+    if not of_log and (read_blobs is not None or seconds or most_bytes or parse or restart):
+        raise click.UsageError("--read-blobs, --seconds, --bytes, --parse and --restart go with --log")
     config = session.config
     session.messages()
+    if of_log:
+        verify_log(
+            session,
+            read_blobs=read_blobs,
+            seconds=seconds,
+            most_bytes=most_bytes,
+            parse=parse,
+            restart=restart,
+            limit=limit,
+        )
+        return
     from daemon import verify as proof
     from daemon.progress import Progress
     from daemon.schedule import remember_verified

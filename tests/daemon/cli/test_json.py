@@ -7,8 +7,10 @@ import json
 from tests.daemon.cli.place import Place
 
 KEYS = {
-    ("status",): {"log", "capture", "replay", "lag", "index", "verified"},
+    ("status",): {"log", "capture", "replay", "lag", "index", "verified", "checked"},
     ("verify",): {"equal", "lsn", "compared", "more", "local", "seconds", "differences"},
+    ("verify", "--log"): {"complete", "bytes_read", "findings", "more", "damaged", "last", "open", "contents", "read",
+                          "read_since", "covered"},
     ("check",): {"ok", "preconditions"},
     ("check", "--losses"): {"driver", "version", "read", "objects", "losses"},
     ("losses",): {"losses", "objects"},

@@ -1,0 +1,284 @@
+"""A SQLite log looked through past its damage.
+
+Invariant: every position from 1 to the end is told once, whatever is wrong with it. Where a page of rows cannot be read
+at one go (a torn page of the file, a text that is none), each row of it is read alone, so that damage costs no
+neighbour.
+
+The chain is held from record to record. Where a link does not fit, both sides are followed: if the next record is
+chained to what the link should have been, the link alone is damaged, and is told once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from sqlalchemy import LargeBinary, bindparam, case, cast, exists, func, select, text
+
+from events.aip.model import Uuid
+from events.errors import AipstreamError, GapInLog, StorageUnusable
+from events.event import BEGINNING, Event, Position
+from events.log.chain import COVERED, NO_CHAIN, UNCHAINED, Record, digest, link, proved
+from events.log.inspecting import Claimed, Extent, Fault, Flaw, Inspected
+from events.log.sqlite import PAGE_BYTES, SqliteLog
+from events.log.sqlite_rows import EVENT, META, PAYLOAD, THINNED
+
+PAGE: Final = 500
+ALONE: Final = 50
+"""Rows that are read one by one where their page could not be read at one go; then the next page is tried."""
+
+INDEXES: Final = {
+    "event_of_uuid": ("uuid",),
+    "event_at_lsn": ("lsn",),
+    "event_at_time": ("commit_time",),
+    "event_of_handle": ("handle",),
+    "sqlite_autoindex_event_1": ("id",),
+}
+"""The columns by which each index of `event` finds a row."""
+
+_COLUMNS: Final = [column.name for column in EVENT.columns]
+
+_LATER: Final = EVENT.alias("later")
+_SUPERSEDED: Final = exists().where(_LATER.c.uuid == EVENT.c.uuid, _LATER.c.position > EVENT.c.position)
+
+_STANDING: Final = case((THINNED.c.position.is_not(None), _SUPERSEDED))
+"""Of a thinned event whether its object has a later one; NULL of all others."""
+
+_HEADERS: Final = select(EVENT, THINNED.c.position, _STANDING).select_from(
+    EVENT.outerjoin(THINNED, THINNED.c.position == EVENT.c.position)
+)
+_ROWS: Final = select(EVENT, THINNED.c.position, _STANDING, PAYLOAD.c.payload).select_from(
+    EVENT.outerjoin(PAYLOAD, PAYLOAD.c.position == EVENT.c.position).outerjoin(
+        THINNED, THINNED.c.position == EVENT.c.position
+    )
+)
+_AFTER: Final = {
+    payloads: rows.where(EVENT.c.position > bindparam("after"), EVENT.c.position <= bindparam("until")).order_by(
+        EVENT.c.position
+    )
+    for payloads, rows in ((False, _HEADERS), (True, _ROWS))
+}
+_OF_UUID: Final = (
+    _HEADERS.where(EVENT.c.uuid == bindparam("uuid"), EVENT.c.position > bindparam("after"))
+    .order_by(EVENT.c.position)
+    .limit(100)
+)
+_BYTES: Final = select(
+    *(cast(column, LargeBinary) if str(column.type) == "TEXT" else column for column in EVENT.columns)
+).where(EVENT.c.position == bindparam("at"))
+"""A row whose texts may be none."""
+
+_IS_THINNED: Final = select(THINNED.c.position).where(THINNED.c.position == bindparam("at"))
+_PAYLOAD: Final = select(cast(PAYLOAD.c.payload, LargeBinary), func.typeof(PAYLOAD.c.payload)).where(
+    PAYLOAD.c.position == bindparam("at")
+)
+_CHAIN: Final = select(EVENT.c.chain).where(EVENT.c.position == bindparam("at"))
+
+
+def _missed(index: str, columns: tuple[str, ...]) -> str:
+    same = " AND ".join(f"x.{name} = e.{name}" for name in (*columns, "position"))
+    some = "AND e.handle IS NOT NULL" if columns == ("handle",) else ""
+    return (
+        f"SELECT e.position FROM event AS e NOT INDEXED WHERE e.position > :after AND e.position <= :until {some} "
+        f"AND NOT EXISTS (SELECT 1 FROM event AS x INDEXED BY {index} WHERE {same})"
+    )
+
+
+_MISSED: Final = {index: text(_missed(index, columns)) for index, columns in INDEXES.items()}
+
+
+class _Row(NamedTuple):
+    """What was read of a position. `header` None: there is no row. A `payload` that is no BLOB is a bytearray."""
+
+    position: Position
+    header: tuple[Any, ...] | None
+    thinned: bool = False
+    superseded: bool = True
+    payload: object = None
+    flaws: tuple[Flaw, ...] = ()
+
+
+class SqliteInspecting:
+    """See `events.log.inspecting.Inspecting`."""
+
+    def __init__(self, log: SqliteLog) -> None:
+        self.log = log
+
+    def extent(self) -> Extent:
+        """From `meta` and from the rows."""
+        with self.log.transaction() as connection:
+            noted = connection.execute(select(META.c.value).where(META.c.key == "end")).scalar_one_or_none()
+            last = connection.execute(select(func.max(EVENT.c.position))).scalar_one() or BEGINNING
+        try:
+            return Extent(int(noted or 0), last)
+        except ValueError:
+            return Extent(BEGINNING, last)
+
+    def walk(self, after: Position, until: Position | None = None, *, payloads: bool = True) -> Iterator[Inspected]:
+        """By pages of `PAGE` rows, or about `PAGE_BYTES`; each page in a short transaction of its own."""
+        upto = max(self.extent()) if until is None else until
+        chains = self._chains(after)
+        while after < upto:
+            most = min(after + PAGE, upto)
+            for row in self._page(after, most, payloads):
+                found, chains = _inspected(row, chains, payloads)
+                after = row.position
+                yield found
+
+    def later(self, uuid: Uuid, after: Position) -> Iterator[Inspected]:
+        """Along the index (uuid, position); by rows that cannot be read it passes."""
+        while True:
+            try:
+                with self.log.transaction() as connection:
+                    page = connection.execute(_OF_UUID, {"uuid": uuid, "after": after}).all()
+            except GapInLog:
+                return
+            for *header, thinned, standing in page:
+                row = _Row(header[0], tuple(header), thinned is not None, standing != 0)
+                yield _inspected(row, (), payloads=False)[0]
+                after = header[0]
+            if not page:
+                return
+
+    def overall(self) -> Iterator[Flaw]:
+        """The end, and entries of indexes that belong to no row."""
+        noted, last = self.extent()
+        if noted != last:
+            yield Flaw(Fault.END, f"it notes {noted} as its last position, but the last record is at {last}")
+        for index in INDEXES:
+            some = "WHERE handle IS NOT NULL" if index == "event_of_handle" else ""
+            try:
+                with self.log.transaction() as connection:
+                    rows = connection.execute(text(f"SELECT count(*) FROM event NOT INDEXED {some}")).scalar_one()
+                    of = connection.execute(text(f"SELECT count(*) FROM event INDEXED BY {index} {some}")).scalar_one()
+            except GapInLog as error:
+                yield Flaw(Fault.INDEX, f"the index {index} or the records cannot be counted: {error}")
+                continue
+            if rows != of:
+                yield Flaw(Fault.INDEX, f"the index {index} has {of} entries for {rows} records")
+
+    def _chains(self, position: Position) -> tuple[bytes, ...]:
+        """What the record after that position may be chained to; nothing if that is not known."""
+        if position == BEGINNING:
+            return (NO_CHAIN,)
+        try:
+            with self.log.transaction() as connection:
+                chain = connection.execute(_CHAIN, {"at": position}).scalar_one_or_none()
+        except (GapInLog, StorageUnusable):
+            return ()
+        return (chain,) if isinstance(chain, bytes) else ()
+
+    def _page(self, after: Position, until: Position, payloads: bool) -> list[_Row]:
+        """The rows of those positions, at least one, each position once."""
+        found: dict[Position, _Row] = {}
+        room, reached = PAGE_BYTES, until
+        try:
+            with self.log.transaction() as connection:
+                with connection.execute(_AFTER[payloads], {"after": after, "until": until}) as rows:
+                    for row in rows:
+                        header, (thinned, standing), payload = row[:17], row[17:19], row[19] if payloads else None
+                        if not isinstance(header[0], int):
+                            continue
+                        found[header[0]] = _Row(header[0], tuple(header), thinned is not None, standing != 0, payload)
+                        room -= len(payload) if isinstance(payload, bytes) else 0
+                        if room <= 0:
+                            reached = header[0]
+                            break
+                missed: dict[Position, list[Flaw]] = {}
+                for index, query in _MISSED.items():
+                    for (position,) in connection.execute(query, {"after": after, "until": reached}):
+                        flaw = Flaw(Fault.INDEX, f"the index {index} does not find it")
+                        missed.setdefault(position, []).append(flaw)
+        except (GapInLog, StorageUnusable):
+            return [self._single(position, payloads) for position in range(after + 1, min(until, after + ALONE) + 1)]
+        for position, flaws in missed.items():
+            if position in found:
+                found[position] = found[position]._replace(flaws=tuple(flaws))
+        gone = [position for position in range(after + 1, reached + 1) if position not in found]
+        found.update((position, self._single(position, payloads)) for position in gone)
+        return [found[position] for position in sorted(found)]
+
+    def _single(self, position: Position, payloads: bool) -> _Row:
+        """One position read alone, column by column where it must be."""
+        flaws: list[Flaw] = []
+        header: tuple[Any, ...] | None = None
+        payload: object = None
+        superseded = True
+
+        def tried(query: Any, what: str) -> Any:  # noqa: ANN401 - a row of any query, or none
+            try:
+                with self.log.transaction() as connection:
+                    return connection.execute(query, {"at": position}).first()
+            except (GapInLog, StorageUnusable) as error:
+                flaws.append(Flaw(Fault.UNREADABLE, f"{what} cannot be read: {_cause(error)}"))
+                return None
+
+        row = tried(_BYTES, "its header")
+        if row is not None:
+            header = tuple(map(_readable, row, _COLUMNS))
+        thinned = tried(_IS_THINNED, "whether it was thinned") is not None
+        if thinned and header is not None:
+            superseded = any(True for _ in self.later(header[4], position))
+        if payloads:
+            one = tried(_PAYLOAD, "its payload")
+            if one is not None:
+                payload = one[0] if one[1] == "blob" else bytearray(one[0] or b"")
+        return _Row(position, header, thinned, superseded, payload, tuple(flaws))
+
+
+def _inspected(row: _Row, chains: tuple[bytes, ...], payloads: bool) -> tuple[Inspected, tuple[bytes, ...]]:
+    """What a row comes to, and what the next one may be chained to."""
+    flaws = list(row.flaws)
+    found = bytes(row.payload) if isinstance(row.payload, bytes | bytearray) else None
+    if row.header is None:
+        if not flaws:
+            flaws.append(Flaw(Fault.GAP, "there is no record"))
+        return Inspected(row.position, None, None, tuple(flaws), found), ()
+    header = row.header
+    checksum, chain = header[COVERED], header[COVERED + 1]
+    event: Event | None = None
+    try:
+        event = proved(header)
+    except GapInLog as error:
+        flaws.append(Flaw(Fault.HEADER, _cause(error)))
+    following: tuple[bytes, ...] = (chain,) if isinstance(chain, bytes) else ()
+    if chains and isinstance(checksum, bytes):
+        expected = [link(before, checksum) for before in chains]
+        if chain not in expected:
+            flaws.append(Flaw(Fault.CHAIN, UNCHAINED))
+            following = (*following, expected[0])
+    handle = None if header[10] is None else _text(header[10])
+    claimed = Claimed(_text(header[4]), _text(header[5]), handle, _text(header[7]))
+    if event is None:
+        return Inspected(row.position, None, claimed, tuple(flaws), found), following
+    size, payload_checksum = header[COVERED - 2], header[COVERED - 1]
+    if row.thinned:
+        if found is not None or not row.superseded:
+            why = "its payload is there" if found is not None else "it is the newest event of its object"
+            flaws.append(Flaw(Fault.THINNED, f"it is marked as thinned, but {why}"))
+    elif payloads:
+        if row.payload is None:
+            if not any(flaw.fault is Fault.UNREADABLE for flaw in flaws):
+                flaws.append(Flaw(Fault.PAYLOAD_GONE, "its payload is missing"))
+        elif found is None or row.payload is not found or len(found) != size or digest(found) != payload_checksum:
+            flaws.append(Flaw(Fault.PAYLOAD, "its payload is not what its checksum says"))
+        else:
+            event, found = msgspec.structs.replace(event, payload=found), None
+    record = Record(row.position, event, size, payload_checksum, checksum, chain, row.thinned)
+    return Inspected(row.position, record, claimed, tuple(flaws), found), following
+
+
+def _readable(value: Any, column: str) -> Any:  # noqa: ANN401 - of any column
+    if isinstance(value, bytes) and column not in {"id", "payload_checksum", "checksum", "chain"}:
+        return value.decode("utf-8", "replace")
+    return value
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
+def _cause(error: AipstreamError) -> str:
+    """What is wrong, without where: that is told beside it."""
+    return str(error).partition(": ")[2] or str(error)

@@ -1,0 +1,261 @@
+"""A SQLite log put right, record by record.
+
+Invariants:
+
+* What is written is proved first, in the same transaction: a payload by the checksum in its header, a header by its own
+  checksum and the chain on both of its sides, a link by the next one.
+* A payload that is given up is kept beside its mark in `lost`, as damaged as it is: nothing is thrown away.
+* A file whose own structure is torn is not written into (`unsound`): SQLite might write over what is still whole.
+
+`lost` is a table of its own that a log has only once something was lost. Readers need not know it: a lost event is in
+`thinned` too, and so has its header and its place in the chain, and is read no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    inspect,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError
+
+from events.errors import ChecksumMismatch, GapInLog
+from events.event import BEGINNING, Position
+from events.log import sqlite_file as file
+from events.log.chain import COVERED, NO_CHAIN, Record, digest, header, link, proved
+from events.log.inspecting import Claimed
+from events.log.sqlite import SqliteLog
+from events.log.sqlite_headers import KEPT
+from events.log.sqlite_inspect import INDEXES
+from events.log.sqlite_rows import EVENT, META, PAYLOAD, THINNED, rows
+
+LOST: Final = Table(
+    "lost",
+    MetaData(),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("found", LargeBinary),
+)
+"""Events that damage has taken away: when that was noted, why, and the bytes that were there."""
+
+PAGE: Final = 500
+
+_ROW: Final = select(EVENT).where(EVENT.c.position == bindparam("at"))
+_FOUND: Final = select(PAYLOAD.c.payload).where(PAYLOAD.c.position == bindparam("at"))
+_NEXT: Final = (
+    select(EVENT, PAYLOAD.c.payload)
+    .select_from(EVENT.outerjoin(PAYLOAD, PAYLOAD.c.position == EVENT.c.position))
+    .where(EVENT.c.uuid == bindparam("uuid"), EVENT.c.position > bindparam("at"), KEPT)
+    .order_by(EVENT.c.position.desc())
+)
+
+
+class SqliteMending:
+    """See `events.log.inspecting.Mending`. Raises what the log raises."""
+
+    def __init__(self, log: SqliteLog) -> None:
+        self.log = log
+
+    def put_payload(self, position: Position, payload: bytes) -> None:
+        """Over what is there, if anything is."""
+        with self.log.transaction(write=True) as connection:
+            row = self._proved(connection, position)
+            if len(payload) != row[COVERED - 2] or digest(payload) != row[COVERED - 1]:
+                raise ChecksumMismatch(f"that is not the payload of position {position}")
+            _put(connection, {"position": position, "payload": payload})
+
+    def put_record(self, record: Record) -> None:
+        """Chained to the record before it, and the one after it to this one. Behind the last record there is no next:
+        there the noted end has to be further on, so that something is known to be missing.
+        """
+        at = record.position
+        with self.log.transaction(write=True) as connection:
+            proved(header(record))
+            before = NO_CHAIN if at == 1 else self._link(connection, at - 1)
+            if before is None or link(before, record.checksum) != record.chain:
+                raise ChecksumMismatch(f"position {at} is not chained to what is at position {at - 1} here")
+            here = connection.execute(_ROW, {"at": at}).first()
+            following = connection.execute(_ROW, {"at": at + 1}).first()
+            if following is not None and self._is_proved(following):
+                if link(record.chain, following[COVERED]) != following[COVERED + 1]:
+                    raise ChecksumMismatch(f"position {at + 1} here is not chained to that record at position {at}")
+            elif here is None and at > self._noted(connection):
+                raise ChecksumMismatch(f"nothing says that there was a record at position {at}")
+            elif here is not None and record.checksum not in here[COVERED:] and record.chain not in here[COVERED:]:
+                raise ChecksumMismatch(f"neither checksum nor chain of position {at} here is that of the record")
+            made, payload = rows(record)
+            connection.execute(delete(EVENT).where(EVENT.c.position == at))
+            connection.execute(insert(EVENT), [made])
+            if record.thinned:
+                connection.execute(insert(THINNED).on_conflict_do_nothing(), [{"position": at}])
+            elif not connection.execute(select(THINNED.c.position).where(THINNED.c.position == at)).first():
+                if len(record.event.payload) != record.size or digest(record.event.payload) != record.payload_checksum:
+                    raise ChecksumMismatch(f"the payload of position {at} is not what its checksum says")
+                _put(connection, payload)
+
+    def put_chain(self, position: Position) -> None:
+        """The link of a record is a function of the link before it and its checksum; the next one shows that it was
+        so when the next one was appended.
+        """
+        with self.log.transaction(write=True) as connection:
+            row = self._proved(connection, position)
+            before = NO_CHAIN if position == 1 else self._link(connection, position - 1)
+            following = connection.execute(_ROW, {"at": position + 1}).first()
+            if before is None or following is None or not self._is_proved(following):
+                raise ChecksumMismatch(f"the records around position {position} do not prove its place in the chain")
+            chain = link(before, row[COVERED])
+            if link(chain, following[COVERED]) != following[COVERED + 1]:
+                raise ChecksumMismatch(f"position {position + 1} is chained to another record at position {position}")
+            connection.execute(update(EVENT).where(EVENT.c.position == position).values(chain=chain))
+
+    def put_end(self) -> None:
+        """Forward only: events that are missing at the end cannot be made to never have been."""
+        with self.log.transaction(write=True) as connection:
+            noted, at = self._noted(connection), BEGINNING
+            chain = NO_CHAIN if noted == BEGINNING else self._link(connection, noted)
+            if chain is None:
+                raise ChecksumMismatch(f"the record at the noted end {noted} is missing")
+            for at in range(noted + 1, noted + 1 + self._behind(connection, noted)):
+                row = self._proved(connection, at)
+                if link(chain, row[COVERED]) != row[COVERED + 1]:
+                    raise ChecksumMismatch(f"position {at}, behind the noted end, is not chained to the one before it")
+                chain = row[COVERED + 1]
+            if at:
+                connection.execute(update(META).where(META.c.key == "end").values(value=str(at)))
+
+    def keep(self, position: Position) -> None:
+        """Only the mark is taken away."""
+        with self.log.transaction(write=True) as connection:
+            row = self._proved(connection, position)
+            found = connection.execute(_FOUND, {"at": position}).scalar_one_or_none()
+            if not isinstance(found, bytes) or digest(found) != row[COVERED - 1]:
+                raise ChecksumMismatch(f"the payload of position {position} is not there")
+            connection.execute(delete(THINNED).where(THINNED.c.position == position))
+
+    def reindex(self) -> None:
+        """All indexes of `event`."""
+        with self.log.transaction(write=True) as connection:
+            connection.execute(text("REINDEX event"))
+
+    def unsound(self) -> str | None:
+        """By SQLite's own look at the pages of the file, without the indexes."""
+        try:
+            with closing(self.log.engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+                said = [row[0] for row in cursor.execute("PRAGMA quick_check(20)").fetchall()]
+        except DBAPIError as error:
+            return str(file.meaning(error.orig, self.log.path))
+        except Exception as error:  # noqa: BLE001 - the driver's own errors, which SQLAlchemy has not wrapped here
+            return str(file.meaning(error, self.log.path))
+        torn = [line for line in said if line != "ok" and not line.startswith(_ROWS_ONLY) and not _of_index(line)]
+        return f"the file {self.log.path} is torn: {torn[0]}" if torn else None
+
+    def lose(self, positions: Sequence[Position], why: str) -> list[Position]:
+        """In one transaction an event: the mark, the bytes kept, the payload away."""
+        done = []
+        for position in positions:
+            with self.log.transaction(write=True) as connection:
+                row = self._proved(connection, position)
+                if not self._succeeded(connection, row[4], position):
+                    continue
+                found = connection.execute(_FOUND, {"at": position}).scalar_one_or_none()
+                if isinstance(found, bytes) and digest(found) == row[COVERED - 1]:
+                    continue
+                LOST.create(connection, checkfirst=True)
+                noted = {"position": position, "at": _now(), "why": why, "found": found}
+                connection.execute(insert(LOST).on_conflict_do_nothing(), [noted])
+                connection.execute(insert(THINNED).on_conflict_do_nothing(), [{"position": position}])
+                connection.execute(delete(PAYLOAD).where(PAYLOAD.c.position == position))
+                done.append(position)
+        return done
+
+    def lost(self, after: Position = BEGINNING) -> Iterator[tuple[Position, Claimed, str]]:
+        """By pages; none where there is no such table."""
+        with self.log.transaction() as connection:
+            if not inspect(connection).has_table(LOST.name):
+                return
+        page = (
+            select(LOST.c.position, LOST.c.why, EVENT.c.uuid, EVENT.c.kind, EVENT.c.handle, EVENT.c.commit_time)
+            .select_from(LOST.join(EVENT, EVENT.c.position == LOST.c.position))
+            .where(LOST.c.position > bindparam("after"))
+            .order_by(LOST.c.position)
+            .limit(PAGE)
+        )
+        while True:
+            with self.log.transaction() as connection:
+                found = connection.execute(page, {"after": after}).all()
+            for position, why, *claimed in found:
+                yield position, Claimed(*claimed), why
+                after = position
+            if len(found) < PAGE:
+                return
+
+    # --- what proves ----------------------------------------------------------------------------------------------
+
+    def _proved(self, connection: Connection, position: Position) -> Sequence[Any]:
+        row = connection.execute(_ROW, {"at": position}).first()
+        if row is None:
+            raise ChecksumMismatch(f"there is no record at position {position}")
+        proved(row)
+        return row
+
+    def _is_proved(self, row: Sequence[Any]) -> bool:
+        try:
+            proved(row)
+        except GapInLog:
+            return False
+        return True
+
+    def _link(self, connection: Connection, position: Position) -> bytes | None:
+        """The chain at that position, if its record is there and whole in itself."""
+        row = connection.execute(_ROW, {"at": position}).first()
+        return row[COVERED + 1] if row is not None and self._is_proved(row) else None
+
+    def _succeeded(self, connection: Connection, uuid: str, position: Position) -> bool:
+        """Whether the newest event of that object that is left is a later one, and whole."""
+        row = connection.execute(_NEXT, {"uuid": uuid, "at": position}).first()
+        if row is None or not self._is_proved(row[:-1]):
+            return False
+        return isinstance(row[-1], bytes) and digest(row[-1]) == row[COVERED - 1]
+
+    def _noted(self, connection: Connection) -> Position:
+        return int(connection.execute(select(META.c.value).where(META.c.key == "end")).scalar_one())
+
+    def _behind(self, connection: Connection, position: Position) -> int:
+        return int(
+            connection.execute(text("SELECT count(*) FROM event WHERE position > :at"), {"at": position}).scalar_one()
+        )
+
+
+_ROWS_ONLY: Final = ("NULL value in ", "row ", "non-unique entry", "wrong # of entries")
+"""What SQLite says of rows and indexes, and not of the pages that they stand in."""
+
+
+def _of_index(line: str) -> bool:
+    return any(name in line for name in INDEXES)
+
+
+def _put(connection: Connection, row: dict[str, Any]) -> None:
+    put = insert(PAYLOAD)
+    connection.execute(put.on_conflict_do_update(set_={"payload": put.excluded.payload}), [row])
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,226 @@
+"""The whole archive is checked past every damage, and what it means is said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from daemon.integrity import check as checks
+from daemon.integrity.check import Budget
+from events.blobs import open_blobs
+from events.log import open_log, retention_of
+from events.log.inspecting import Fault
+from tests.daemon.integrity.archive import Archive, content, make, name
+from tests.events.log import damage
+from tests.events.samples import event, time_of, uuid_of
+
+ALL = 1.0
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return make(tmp_path)
+
+
+def test_a_whole_archive_is_whole(archive: Archive) -> None:
+    """Thinned events and what only they needed are not missed."""
+    with closing(open_log(archive.url)) as log:
+        retention_of(log).thin([1, 2, 3])
+        retention_of(log).thin([11])
+    archive.path_of(1).unlink()
+    assert archive.check(share=ALL)
+    report = archive.report()
+    assert (report.findings, report.damaged, report.covered) == ([], 0, 1.0)
+    assert report.last is not None
+    assert (report.last["events"], report.last["read"]) == (40, report.contents)
+
+
+def test_a_payload_that_is_damaged_is_named_with_its_object_and_its_moments(archive: Archive) -> None:
+    """From its commit to the next event of the object; and whether a later one is whole."""
+    damage.flip_payload(archive.log, 7)
+    damage.sql(archive.log, "DELETE FROM payload WHERE position = 38")
+    assert archive.check()
+    first, second = archive.findings()
+    (effect,) = first.effects
+    assert (first.fault, first.position) == (Fault.PAYLOAD, 7)
+    assert effect[:3] == (uuid_of(7), "item", "123456789/7")
+    assert effect[3:] == (7, time_of(7), 17, time_of(17), True)
+    (effect,) = second.effects
+    assert (second.fault, second.position) == (Fault.PAYLOAD_GONE, 38)
+    assert effect[3:] == (38, time_of(38), None, None, False)
+
+
+def test_a_later_event_that_is_damaged_too_is_no_help(archive: Archive) -> None:
+    """Nothing that is broken itself counts as a newer state."""
+    damage.flip_payload(archive.log, 27)
+    damage.flip_payload(archive.log, 37)
+    assert archive.check()
+    assert [one.effects[0].newer for one in archive.findings()] == [False, False]
+
+
+def test_contents_are_missed_and_named_with_who_needs_them(archive: Archive) -> None:
+    """One that is gone, one that is cut off, one with a flipped bit; the last only where it is read back."""
+    archive.path_of(8).unlink()
+    archive.path_of(9).write_bytes(content(9)[:-1])
+    damage.flip(archive.path_of(14), 100)
+    assert archive.check()
+    assert archive.found() == {(Fault.CONTENT_GONE, 0, name(8)), (Fault.CONTENT_SIZE, 0, name(9))}
+    assert archive.check(share=ALL)
+    assert archive.found() >= {(Fault.CONTENT, 0, name(14))}
+    assert len(archive.found()) == 3
+    effects = {one.content: one.effects for one in archive.findings()}
+    (effect,) = effects[name(8)]
+    assert effect == (uuid_of(8), "item", "123456789/8", 8, time_of(8), 28, time_of(28), True)
+
+
+def test_damage_of_every_sort_is_found_in_one_pass(archive: Archive) -> None:
+    """Each of them, whatever stands before it; and rows that are gone are told as one range."""
+    damage.sql(
+        archive.log,
+        "DELETE FROM event WHERE position IN (3, 4, 5)",
+        "UPDATE event SET digest = 'x' WHERE position = 10",
+        "UPDATE event SET chain = zeroblob(16) WHERE position = 12",
+        "DELETE FROM payload WHERE position IN (3, 4, 5, 15)",
+        "INSERT INTO thinned VALUES (36)",
+        "UPDATE meta SET value = '41' WHERE key = 'end'",
+    )
+    damage.flip_payload(archive.log, 20)
+    archive.path_of(30).unlink()
+    assert archive.check()
+    assert archive.found() == {
+        (Fault.GAP, 3, ""), (Fault.HEADER, 10, ""), (Fault.CHAIN, 12, ""), (Fault.PAYLOAD_GONE, 15, ""),
+        (Fault.PAYLOAD, 20, ""), (Fault.THINNED, 36, ""), (Fault.END, 0, ""), (Fault.GAP, 41, ""),
+        (Fault.CONTENT_GONE, 0, name(30)),
+    }  # fmt: skip
+    gap = next(one for one in archive.findings() if one.fault == Fault.GAP)
+    assert (gap.position, gap.last) == (3, 5)
+    assert (gap.effects[0].since, gap.effects[0].until_time) == (time_of(2), time_of(6))
+
+
+def test_a_share_moves_on_until_everything_was_read(archive: Archive) -> None:
+    """Ten passes of a tenth read each content once; a damaged one is found, and then read in all of them."""
+    damage.flip(archive.path_of(23), 5)
+    total, found = 0, []
+    for number in range(1, 11):
+        assert archive.check(share=0.1)
+        report = archive.report()
+        assert report.read == min(4 * number, report.contents)
+        total = report.contents
+        found.append((Fault.CONTENT, 0, name(23)) in archive.found())
+    assert report.covered == 1.0
+    assert total == 39, "content 39 is needed by none"
+    assert found == sorted(found)
+    assert found[-1]
+    archive.path_of(23).write_bytes(content(23))
+    assert archive.check(share=0.1)
+    assert archive.report().damaged == 0
+    assert archive.report().covered < 1, "another round has begun"
+
+
+@pytest.mark.parametrize("most", [1, 3000, 20_000])
+def test_a_budget_of_bytes_is_kept_and_the_next_run_goes_on(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """Every run stops soon after it; all of them together find what one run does."""
+    monkeypatch.setattr(checks, "EVENTS_AT_ONCE", 4)
+    monkeypatch.setattr(checks, "READ_AT_ONCE", 1)
+    damage.flip_payload(archive.log, 20)
+    damage.flip(archive.path_of(33), 9)
+    archive.path_of(2).unlink()
+    runs = 1
+    while not archive.check(share=ALL, budget=(budget := Budget(bytes=most))):
+        assert budget.used < most + 4 * 2000 + 3000
+        runs += 1
+    assert runs > (2 if most == 20_000 else 10)
+    assert archive.found() == {
+        (Fault.PAYLOAD, 20, ""), (Fault.CONTENT, 0, name(33)), (Fault.CONTENT_GONE, 0, name(2))
+    }  # fmt: skip
+    assert archive.report().covered == pytest.approx(38 / 39)
+
+
+def test_a_budget_of_no_time_still_comes_to_an_end(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run does something."""
+    monkeypatch.setattr(checks, "EVENTS_AT_ONCE", 4)
+    runs = 1
+    while not archive.check(budget=Budget(seconds=0.0)):
+        runs += 1
+    assert runs > 10
+    assert archive.report().damaged == 0
+
+
+def test_restart_begins_anew(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was damaged before the place where it stood is found."""
+    monkeypatch.setattr(checks, "EVENTS_AT_ONCE", 10)
+    assert not archive.check(budget=Budget(bytes=1))
+    damage.flip_payload(archive.log, 2)
+    assert archive.check()
+    assert archive.found() == set()
+    assert not archive.check(budget=Budget(bytes=1))
+    assert archive.found() == {(Fault.PAYLOAD, 2, "")}
+    damage.flip_payload(archive.log, 3)
+    assert archive.check(restart=True)
+    assert archive.found() == {(Fault.PAYLOAD, 2, ""), (Fault.PAYLOAD, 3, "")}
+
+
+def test_what_was_mended_is_no_damage_after_the_next_pass(archive: Archive) -> None:
+    """And what it found before stays until then."""
+    payload = damage.flip_payload(archive.log, 20)
+    assert archive.check()
+    damage.sql(archive.log, "UPDATE payload SET payload = ? WHERE position = 20", values=(payload,))
+    assert archive.found() == {(Fault.PAYLOAD, 20, "")}
+    assert archive.check()
+    assert archive.found() == set()
+
+
+def test_events_that_come_while_it_goes_on_are_in_the_next_pass(archive: Archive) -> None:
+    """Appending disturbs nothing."""
+    assert archive.check()
+    with closing(open_log(archive.url)) as log:
+        log.append([event(99, 9, blobs=("ab" * 32,))])
+    assert archive.check()
+    assert archive.found() == {(Fault.CONTENT_GONE, 0, "ab" * 32)}
+
+
+def test_a_content_in_quarantine_that_is_needed_is_brought_back(archive: Archive) -> None:
+    """Whoever asks for one does that."""
+    blobs = open_blobs(archive.blobs)
+    blobs.quarantine([name(33)])  # type: ignore[attr-defined]
+    assert archive.check()
+    assert archive.found() == set()
+    assert archive.path_of(33).exists()
+
+
+def test_another_log_under_the_same_name_is_checked_from_its_beginning(archive: Archive) -> None:
+    """The books are of the other one."""
+    archive.log.unlink()
+    assert not list(archive.folder.glob("log.sqlite-*"))
+    damage.made(archive.log, events=12)
+    assert archive.check()
+    assert archive.report().last["events"] == 12  # type: ignore[index]
+
+
+def test_with_parse_a_document_that_is_not_that_of_its_event_is_told(archive: Archive) -> None:
+    """The checksums are right: it was appended like that."""
+    assert archive.check(parse=True)
+    found = {position for fault, position, _ in archive.found() if fault == Fault.DOCUMENT}
+    assert found == set(range(1, 41)) - {39}, "none of these payloads is an AIP; a deletion has none"
+
+
+@pytest.mark.parametrize("place", ["check.noted:3", "check.read", "check.read:2", "check.finished"])
+def test_a_check_that_is_killed_goes_on(archive: Archive, place: str) -> None:
+    """By SIGKILL, wherever it is; the next run ends the pass and finds all of it."""
+    damage.flip_payload(archive.log, 2)
+    damage.flip(archive.path_of(33), 9)
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.daemon.integrity.run_check", str(archive.folder), str(archive.events)],
+        env={**os.environ, "AIPSTREAM_FAILPOINT": place}, check=False, timeout=120,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL
+    assert archive.check(share=ALL)
+    assert archive.found() == {(Fault.PAYLOAD, 2, ""), (Fault.CONTENT, 0, name(33))}
