@@ -1,4 +1,5 @@
-"""Which tests run one after the other on one worker of pytest-xdist: those of one version of a real DSpace.
+"""Which tests run one after the other on one worker of pytest-xdist: those of one version of a real DSpace, and
+those of the real S3 server.
 
 They share homes that take many seconds to make, and two versions then keep two workers busy. The lane is read from
 the test's parameters. (The marker `xdist_group` would say the same, but pytest-xdist 3.8 loses it on pytest 9.2.)
@@ -21,6 +22,8 @@ def lane(nodeid: str) -> str | None:
     >>> lane("tests/real/test_replication.py::test_a[to 8.2 by poll]")
     '8.2'
     """
+    if re.search(r"(?:^|/)real/s3/", nodeid):
+        return "s3"
     found = REAL.search(nodeid)
     return found.group(1) if found else None
 

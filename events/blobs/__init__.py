@@ -30,13 +30,17 @@ class Blobs(Protocol):
     """
 
     def put(self, content: BinaryIO) -> Digests:
-        """Take in a content. The blob is there, and durable, after the next `flush`; not before."""
+        """Take in a content. The blob is there, and durable, after the next `flush`.
+
+        Whoever sees it earlier sees it whole and durable (an object store may show it as soon as it has it).
+        """
         ...
 
     def flush(self) -> None:
         """Make everything put so far visible and durable. One call serves many puts (group commit).
 
-        If it raises, what was put since the last one is not kept and has to be put again.
+        If it raises, what was put since the last one may not be kept and has to be put again, into a store that was
+        opened anew.
         """
         ...
 
@@ -82,12 +86,50 @@ class Sweeping(Protocol):
         ...
 
 
+@runtime_checkable
+class Distant(Protocol):
+    """A store to which the way is long: `at_once` requests at a time hide how long each takes."""
+
+    @property
+    def at_once(self) -> int:
+        """Requests at a time."""
+        ...
+
+
+class Finding(NamedTuple):
+    """One thing that was tried on a store: what was found, and how to mend it. Work goes on if it is not `needed`."""
+
+    ok: bool
+    what: str
+    mend: str = ""
+    needed: bool = True
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A store of which something can be found out by trying."""
+
+    def probe(self) -> Iterator[Finding]:
+        """Try what the work will need, with something that is removed again."""
+        ...
+
+
 def open_blobs(url: str, *, create: bool = False) -> Blobs:
-    """The store behind a URL (`file:///path`). Raises ConfigError for an unknown scheme or a missing folder."""
+    """The store behind a URL: `file:///path`, `s3://bucket/prefix`, `gs://…`, `az://…`.
+
+    Raises ConfigError for an unknown scheme, or if there is no store; `create` makes one.
+    """
     from events.errors import ConfigError
 
     if url.startswith("file:"):
         from events.blobs.local import LocalBlobs
 
         return LocalBlobs.from_url(url, create=create)
-    raise ConfigError(f"[blobs] url: no blob store for {url.partition(':')[0]!r}", "Use file:///path/to/folder")
+    if url.startswith(("s3:", "gs:", "az:")):
+        from events.blobs.objectstore import ObjectBlobs
+
+        return ObjectBlobs.from_url(url, create=create)
+    raise ConfigError(
+        f"[blobs] url: no blob store for {url.partition(':')[0]!r}",
+        "Use file:///path/to/folder, s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix",
+    )

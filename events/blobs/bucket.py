@@ -1,0 +1,270 @@
+"""A bucket (s3://, gs://, az://) below a prefix: a few verbs over obstore, with its errors as ours and with patience.
+
+Invariant: what failed for a passing reason (a connection cut, a server that restarts, a stall) is tried again, longer
+apart each time, before it is raised; what is refused for good is raised at once. All writes here may be repeated: an
+object appears whole or not at all, and whoever writes the same key writes the same content.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+from urllib.parse import urlsplit
+
+from events.blobs import refusals
+from events.errors import ConfigError, StorageUnusable
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+SCHEMES: Final = ("s3", "gs", "az")
+SINGLE: Final = 5 << 20
+"""Bytes up to which an object goes in one request. S3's parts must not be smaller, but for the last."""
+PART: Final = 8 << 20
+PARTS: Final = 9000
+"""S3 takes 10,000 parts."""
+COPYABLE: Final = 5 << 30
+"""S3 copies no more by one request."""
+
+T = TypeVar("T")
+
+
+class Object(NamedTuple):
+    """What a server says of an object. `key` is below the prefix, `size` in bytes."""
+
+    key: str
+    size: int
+    e_tag: str | None
+    modified: datetime
+
+
+class Patience(NamedTuple):
+    """How long one request may take, how often the library repeats it, and the pauses before we do all that again."""
+
+    request_seconds: float = 180.0
+    retries: int = 5
+    pauses: tuple[float, ...] = (0.5, 2.0, 5.0)
+
+
+class Replaced(Exception):
+    """The object is no longer the one that was asked for."""
+
+
+class Bucket:
+    """The objects below a URL's prefix. Raises ConfigError for a URL or settings that cannot be used.
+
+    Threads may share it. Every method raises StorageUnusable when the server refuses or does not answer.
+    """
+
+    def __init__(self, url: str, patience: Patience | None = None) -> None:
+        self._patience = patience or Patience()
+        self._store = _store(url, self._patience)
+        endpoint = _endpoint() if url.startswith("s3:") else ""
+        self.url = url
+        self.place = f"{url} at {endpoint}" if endpoint else url
+        """The bucket as messages name it."""
+
+    @property
+    def plain_http(self) -> bool:
+        """Whether contents travel unencrypted to another machine."""
+        parts = urlsplit(self.place.rpartition(" at ")[2])
+        return parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}
+
+    def head(self, key: str) -> Object | None:
+        """What is under that key, if anything is."""
+        import obstore
+
+        try:
+            return _object(self._patiently(f"looking for {key}", lambda: obstore.head(self._store, key)))
+        except FileNotFoundError:
+            return None
+
+    def get(self, key: str, start: int, length: int, e_tag: str | None = None) -> tuple[memoryview, Object] | None:
+        """At most `length` bytes from `start` on, and the object they are of; None if there is none.
+
+        With `e_tag` raises Replaced if it is another object by now.
+        """
+        import obstore
+        from obstore.exceptions import PreconditionError
+
+        options: Any = {"range": (start, start + length)}
+        if e_tag is not None:
+            options["if_match"] = e_tag
+
+        def ask() -> tuple[memoryview, Object]:
+            answer = obstore.get(self._store, key, options=options)
+            return memoryview(answer.bytes()), _object(answer.meta)
+
+        try:
+            return self._patiently(f"reading {key}", ask)
+        except FileNotFoundError:
+            return None
+        except PreconditionError as error:
+            raise Replaced(key) from error
+        except _NothingThere:
+            found = self.head(key)  # S3 has no range of an empty object
+            return (memoryview(b""), found) if found is not None else None
+
+    def put(self, key: str, content: IO[bytes] | io.RawIOBase, size: int, *, create: bool = False) -> bool:
+        """Write an object; False if `create` and there is one already.
+
+        Above `SINGLE` it goes in parts, of which nothing is to be seen before the last has come; `create` is not asked
+        for then.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError
+
+        mode: Any = "create" if create and size <= SINGLE else "overwrite"
+
+        def write() -> None:
+            content.seek(0)
+            if size <= SINGLE:
+                obstore.put(self._store, key, content.read() or b"", mode=mode, use_multipart=False)
+                return
+            part = max(PART, -(-size // PARTS))
+            obstore.put(
+                self._store,
+                key,
+                cast("IO[bytes]", content),
+                use_multipart=True,
+                chunk_size=part,
+                max_concurrency=2 if part == PART else 1,
+            )
+
+        try:
+            self._patiently(f"writing {key}", write)
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def copy(self, key: str, to: str, size: int) -> bool:
+        """Copy an object within the bucket; False if there is none. One too large for the server's own copying goes
+        through here.
+        """
+        import obstore
+
+        if size > COPYABLE:
+            from events.blobs.ranges import Ranges
+
+            first = self.get(key, 0, 1)
+            if first is None:
+                return False
+            with Ranges(self, key, first[1]) as content:
+                return self.put(to, content, size)
+        try:
+            self._patiently(f"copying {key}", lambda: obstore.copy(self._store, key, to))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects; what is not there is no error."""
+        import obstore
+
+        some = list(keys)
+        for begin in range(0, len(some), 1000):
+            part = some[begin : begin + 1000]
+            with suppress(FileNotFoundError):
+                self._patiently(f"deleting {part[0]}", partial(obstore.delete, self._store, part))
+
+    def list(self, under: str = "") -> Iterator[Object]:
+        """Every object, or those below a folder of keys; read page by page."""
+        import obstore
+
+        try:
+            for page in obstore.list(self._store, prefix=under or None):
+                for each in page:
+                    yield _object(each)
+        except Exception as error:
+            raise self._meant("listing", error) from error
+
+    def write_version(self, key: str, content: bytes) -> str | None:
+        """Write a small object; the version that the server gave it, if it keeps versions."""
+        import obstore
+
+        return self._patiently(f"writing {key}", lambda: obstore.put(self._store, key, content))["version"]
+
+    def _patiently(self, doing: str, ask: Callable[[], T]) -> T:
+        """Ask until it is answered. FileNotFoundError, AlreadyExistsError and PreconditionError are answers too."""
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        pauses = iter(self._patience.pauses)
+        while True:
+            try:
+                return ask()
+            except (AlreadyExistsError, PreconditionError):
+                raise
+            except FileNotFoundError as error:
+                if refusals.code_of(str(error)) == "NoSuchBucket":
+                    raise self._meant(doing, error) from error
+                raise
+            except (StorageUnusable, MemoryError):
+                raise
+            except Exception as error:
+                text = str(error)
+                if refusals.status_of(text) == "416":
+                    raise _NothingThere from error
+                pause = next(pauses, None) if refusals.read(error).passing else None
+                if pause is None:
+                    raise self._meant(doing, error) from error
+                time.sleep(pause)
+
+    def _meant(self, doing: str, error: BaseException) -> StorageUnusable:
+        return refusals.unusable(self.place, doing, error)
+
+
+class _NothingThere(Exception):
+    """The object has no byte of that range."""
+
+
+def _object(meta: Any) -> Object:  # noqa: ANN401 - obstore's types are not there at run time
+    return Object(meta["path"], meta["size"], meta["e_tag"], meta["last_modified"])
+
+
+def _endpoint() -> str:
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+    return next((os.environ[name] for name in names if os.environ.get(name)), "")
+
+
+def _store(url: str, patience: Patience) -> ObjectStore:
+    parts = urlsplit(url)
+    if not re.fullmatch(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(?:/[^?#]*)?", url):
+        raise ConfigError(
+            f"[blobs] url: {parts.scheme}://{parts.hostname or '?'}… names no bucket",
+            "Use s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix. Credentials come from the "
+            "environment, never from the URL.",
+        )
+    try:
+        from obstore.store import from_url
+    except ImportError as error:
+        raise ConfigError(
+            f"[blobs] url: {parts.scheme}:// needs a library that is not installed",
+            "pip install aipstream[objectstore]",
+        ) from error
+    seconds = timedelta(seconds=patience.request_seconds)
+    try:
+        return from_url(
+            url.rstrip("/"),
+            client_options={
+                "allow_http": parts.scheme == "s3" and _endpoint().startswith("http:"),
+                "timeout": seconds,
+                "connect_timeout": min(seconds, timedelta(seconds=5)),
+            },
+            retry_config={
+                "max_retries": patience.retries,
+                "retry_timeout": 2 * seconds,
+                "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=5), "base": 2},
+            },
+        )
+    except Exception as error:
+        raise ConfigError(
+            f"[blobs] url: {url} cannot be used: {str(error).partition('Debug source')[0].strip()}",
+            "The settings of the object store are environment variables; docs/blobs.md lists them.",
+        ) from error

@@ -1,0 +1,1 @@
+"""A real S3 server, and what blobs in it go through."""
