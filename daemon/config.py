@@ -63,7 +63,8 @@ class LogSection(Section, frozen=True):
 class BlobsSection(Section, frozen=True):
     """[blobs]: where bitstream contents are kept.
 
-    url     file:///path/to/folder
+    url     file:///path/to/folder, s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix; the
+            credentials of a bucket are in the environment (docs/blobs.md)
     """
 
     url: str

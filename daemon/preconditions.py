@@ -1,6 +1,7 @@
 """Everything that capture and replay need, looked at one by one on both ends, with the way to mend each.
 
-Invariant: nothing is changed, and one thing that is missing hides no other: every part that can be looked at is.
+Invariant: nothing is changed (in a bucket an object is written and removed again, for its rights can be found out in
+no other way), and one thing that is missing hides no other: every part that can be looked at is.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from daemon.parts import ONE_DATABASE, blobs_of, indexer_of, log_of, packager_fo
 from daemon.source import checks
 from daemon.target import ledger
 from daemon.target.packager import readiness
+from events.blobs import Probing
 from events.errors import AipstreamError
 
 Where = Literal["log", "source", "target", "both"]
@@ -146,16 +148,20 @@ def _look(
 
 def _storage(config: Config) -> Iterator[Precondition]:
     for what, opened in (("log", log_of), ("blob store", blobs_of)):
+        url = config.log.url if what == "log" else config.blobs.url
         try:
-            close = getattr(opened(config), "close", None)
+            storage = opened(config)
+            probed = list(storage.probe()) if isinstance(storage, Probing) else []
+            close = getattr(storage, "close", None)
             if close:
                 close()
         except AipstreamError as error:
             yield Precondition("log", False, str(error), error.hint)
         else:
-            url = config.log.url if what == "log" else config.blobs.url
+            local = url.startswith(("sqlite:", "file:"))
             folder = Path(url.split(":///", 1)[-1] if what == "log" else url.removeprefix("file://"))
-            yield Precondition("log", True, f"{what} {url}, {_free(folder)}")
+            yield Precondition("log", True, f"{what} {url}{f', {_free(folder)}' if local else ''}")
+            yield from (Precondition("log", *finding) for finding in probed)
     folder = state_path(config).parent
     writable = os.access(folder, os.W_OK)
     yield Precondition(

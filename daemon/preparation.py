@@ -18,7 +18,9 @@ from daemon.parts import blobs_of, log_of, meaning, packager_folder, state_of, s
 from daemon.source import publication
 from daemon.target import ledger
 from daemon.target.packager import readiness
+from events.blobs import Blobs, Probing
 from events.errors import ConfigError, PreconditionError
+from events.log import Log
 
 THERE, MADE, WOULD = "was there", "made", "would be made"
 
@@ -55,22 +57,32 @@ def _storage(config: Config, *, dry_run: bool) -> list[Step]:
     steps = []
     for what, opened in (("log", log_of), ("blob store", blobs_of)):
         url = config.log.url if what == "log" else config.blobs.url
-        there = False
+        storage: Log | Blobs | None = None
         with suppress(ConfigError):
-            close = getattr(opened(config), "close", None)
-            there = True
-            if close:
-                close()
-        if not there and not dry_run:
-            close = getattr(opened(config, create=True), "close", None)
-            if close:
-                close()
+            storage = opened(config)
+        there = storage is not None
+        if storage is None and not dry_run:
+            storage = opened(config, create=True)
+        if storage is not None:
+            _closed(storage, probing=not dry_run)
         steps.append(Step(f"{what} {url}", THERE if there else WOULD if dry_run else MADE))
     path = state_path(config)
     there = path.exists()
     if not dry_run:
         state_of(config).close()
     return [*steps, Step(f"state {path}", THERE if there else WOULD if dry_run else MADE)]
+
+
+def _closed(storage: Log | Blobs, *, probing: bool) -> None:
+    """Close it, once it is seen to do what the work will need. Raises PreconditionError."""
+    failed = []
+    if probing and isinstance(storage, Probing):
+        failed = [finding for finding in storage.probe() if finding.needed and not finding.ok]
+    close = getattr(storage, "close", None)
+    if close:
+        close()
+    if failed:
+        raise PreconditionError(f"[blobs] {failed[0].what}", failed[0].mend)
 
 
 def _source(source: Source, *, dry_run: bool) -> Step:

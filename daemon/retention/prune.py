@@ -25,6 +25,7 @@ from typing import Final, TypeVar
 from daemon.failpoint import failpoint
 from daemon.retention.policy import Policy, moments, text_of, thinnable
 from events.blobs import Blobs, Sweeping
+from events.blobs.together import together
 from events.event import BEGINNING, Position
 from events.log import Log, retention_of
 
@@ -129,7 +130,7 @@ def _collect(
             loose = mark.without(some)
             done.aside += len(loose)
             if dry_run:
-                done.aside_bytes += sum(blobs.size(name) for name in loose)
+                done.aside_bytes += sum(together(blobs, blobs.size, loose))
             else:
                 done.aside_bytes += blobs.quarantine(loose)
                 failpoint("prune.aside")
@@ -137,14 +138,13 @@ def _collect(
         for _, names in retention_of(log).references(marked):
             mark.add(names)
             if not dry_run:
-                for name in names:
-                    blobs.has(name)  # asking for it brings it back
+                for _ in together(blobs, blobs.has, names):
+                    pass  # asking for it brings it back
         for some_aside in _parts(blobs.quarantined()):
             unneeded = set(mark.without(name for name, _ in some_aside))
             if not dry_run:
-                for name, _ in some_aside:
-                    if name not in unneeded:
-                        blobs.has(name)
+                for _ in together(blobs, blobs.has, (name for name, _ in some_aside if name not in unneeded)):
+                    pass
             due = quarantine.total_seconds()
             old = [name for name, seconds in some_aside if seconds >= due and name in unneeded]
             done.waiting += len(unneeded) - len(old)

@@ -20,6 +20,7 @@ from daemon.source.state import FileKey, Parked, State
 from events.aip import write
 from events.aip.model import Aip, BitstreamRow, Kind, Stored, Uuid
 from events.blobs import Blobs, Digests
+from events.blobs.together import together
 from events.errors import AipstreamError, BlobMissing, ChecksumMismatch
 from events.event import Event, Type, compress
 
@@ -145,7 +146,9 @@ class Capture:
                 sizes[key] = bitstream
         if not rows:
             return {}
-        known = {key: sha256 for key, sha256 in self.state.files(rows).items() if self.blobs.has(sha256)}
+        seen = self.state.files(rows)
+        there = together(self.blobs, self.blobs.has, seen.values())
+        known = {key: sha256 for (key, sha256), has in zip(seen.items(), there, strict=True) if has}
         contents: dict[Stored, str | AipstreamError] = {}
         new = [key for key in rows if key not in known]
         for key, taken in zip(new, self._take([(rows[key][0], sizes[key]) for key in new]), strict=True):

@@ -16,6 +16,7 @@ from daemon.source.assetstore import SourceFiles
 from daemon.source.emitter import snapshot_of
 from daemon.source.state import FileKey, State
 from events.blobs import Blobs
+from events.blobs.together import together
 from events.errors import BlobMissing, ChecksumMismatch
 
 logger = structlog.get_logger(__name__)
@@ -30,7 +31,8 @@ _WHERE: Final = """
 
 def lost(state: State, blobs: Blobs) -> Iterator[tuple[FileKey, str]]:
     """The contents that were read once and are not in the store, each with its SHA-256."""
-    return ((key, sha256) for key, sha256 in state.contents() if not blobs.has(sha256))
+    look = together(blobs, lambda content: (content, blobs.has(content[1])), state.contents())
+    return (content for content, there in look if not there)
 
 
 def refill(connection: Connection, state: State, blobs: Blobs, files: SourceFiles) -> int:

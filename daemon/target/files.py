@@ -28,6 +28,7 @@ from daemon.failpoint import failpoint
 from events.aip.model import Aip, Uuid
 from events.blobs import Blobs
 from events.blobs.durable import Durable
+from events.blobs.together import together
 from events.errors import BlobMissing, ChecksumMismatch, StorageUnusable, TargetUnreachable
 
 _CONVENTIONAL = re.compile(r"[0-9]{6,39}")
@@ -157,12 +158,11 @@ class Assetstore:
 
     def _copied(self, fresh: Sequence[_Fresh], blobs: Blobs) -> Iterator[tuple[_Fresh, Exception | None]]:
         """Each of the files with the error of its content, if there is one. Large files by several threads: hashing
-        lets go of the interpreter, small files do not.
+        lets go of the interpreter, small files do not (but asking a distant store for them does).
         """
         small = [each for each in fresh if each.group[0].size < _LARGE]
         large = [each for each in fresh if each.group[0].size >= _LARGE]
-        for each in small:
-            yield each, self._attempted(each, blobs)
+        yield from zip(small, together(blobs, lambda each: self._attempted(each, blobs), small), strict=True)
         if large:
             with ThreadPoolExecutor(4, thread_name_prefix="place") as pool:
                 yield from zip(large, pool.map(lambda each: self._attempted(each, blobs), large), strict=True)

@@ -125,6 +125,15 @@ class Bucket:
 
         def write() -> None:
             content.seek(0)
+            try:
+                send()
+            except FileNotFoundError as error:
+                if refusals.code_of(str(error)) == "NoSuchBucket":
+                    raise
+                # The answer to the last part was lost, or the server forgot the upload: as a whole it may be repeated.
+                raise ConnectionResetError(f"the upload of {key} is not known any more") from error
+
+        def send() -> None:
             if size <= SINGLE:
                 obstore.put(self._store, key, content.read() or b"", mode=mode, use_multipart=False)
                 return

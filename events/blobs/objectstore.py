@@ -29,6 +29,7 @@ from events.blobs.bucket import Bucket, Object
 from events.blobs.content import CHUNK, Hashing, chunks, digests_of, place_of
 from events.blobs.probe import probe
 from events.blobs.ranges import RANGE, Ranges
+from events.blobs.together import together
 from events.blobs.uploads import AT_ONCE, Uploads
 from events.errors import BlobMissing, ChecksumMismatch, ConfigError, StorageUnusable
 
@@ -194,17 +195,18 @@ class ObjectBlobs:
 
     def quarantine(self, names: Iterable[str]) -> int:
         """Put blobs aside; see `events.blobs.Sweeping`."""
-        freed = 0
-        for sha256 in names:
-            key = place_of(sha256)
-            found = self.bucket.head(key)
-            if found is None:
-                continue
-            self._aside = True
-            if self.bucket.copy(key, f"{QUARANTINE}/{sha256}/{secrets.token_hex(8)}", found.size):
-                self.bucket.delete([key])
-                freed += found.size
-        return freed
+        return sum(together(self, self._put_aside, dict.fromkeys(names)))
+
+    def _put_aside(self, sha256: str) -> int:
+        key = place_of(sha256)
+        found = self.bucket.head(key)
+        if found is None:
+            return 0
+        self._aside = True
+        if not self.bucket.copy(key, f"{QUARANTINE}/{sha256}/{secrets.token_hex(8)}", found.size):
+            return 0
+        self.bucket.delete([key])
+        return found.size
 
     def quarantined(self) -> Iterator[tuple[str, float]]:
         """What is put aside, with the seconds since then. Leftovers of what came back by another way are removed."""
@@ -218,12 +220,13 @@ class ObjectBlobs:
 
     def purge(self, names: Iterable[str]) -> int:
         """Delete for good what is put aside."""
-        freed = 0
-        for sha256 in names:
-            copies = [found for _, found in self._copies(sha256)]
-            self.bucket.delete(found.key for found in copies)
-            freed += max((found.size for found in copies), default=0)
-        return freed
+        return sum(together(self, self._purged, dict.fromkeys(names)))
+
+    def _purged(self, sha256: str) -> int:
+        place_of(sha256)
+        copies = [found for _, found in self._copies(sha256)]
+        self.bucket.delete(found.key for found in copies)
+        return max((found.size for found in copies), default=0)
 
     def probe(self) -> Iterator[Finding]:
         """Try what the work needs; see `events.blobs.Probing`."""

@@ -35,6 +35,9 @@ _NONE: Final = (
 )
 _DOWN: Final = "Check AWS_ENDPOINT_URL (or the network to the cloud) and that the server runs. " + _LATER
 
+_ROLES: Final = ("169.254.169.254", "/latest/api/token", "/latest/meta-data", "metadata.google.internal", "redential")
+"""Of where a machine's own role is asked for."""
+
 MEANINGS: Final = {
     "NoSuchBucket": ("there is no such bucket", _BUCKET),
     "AccessDenied": ("access is denied", _RIGHTS),
@@ -69,7 +72,7 @@ def read(error: BaseException) -> Refusal:
     code, status = code_of(text), status_of(text)
     if code in MEANINGS:
         return Refusal(f"{MEANINGS[code][0]} ({code})", MEANINGS[code][1], code == "SlowDown")
-    if "169.254.169.254" in text or "metadata.google.internal" in text or "redential" in text:
+    if any(sign in text for sign in _ROLES):
         return Refusal("there are no credentials", _NONE, passing=False)
     if status in {"301", "307"}:
         return Refusal(f"the bucket is in another region (status {status})", _REGION, passing=False)

@@ -78,8 +78,18 @@ class Place:
         self.running: list[subprocess.Popen[str]] = []
         self.configure()
 
-    def configure(self, *, source: str | None = None, target: str | None = None, more: str = "", **keys: Any) -> None:
-        """Write the configuration anew; `keys` are further ones of [source], `more` is put at the end."""
+    def configure(
+        self,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        blobs: str | None = None,
+        more: str = "",
+        **keys: Any,
+    ) -> None:
+        """Write the configuration anew; `keys` are further ones of [source], `blobs` all of [blobs], `more` is put at
+        the end.
+        """
         extra = "\n".join(f"{key} = {json.dumps(value)}" for key, value in keys.items())
         self.path.write_text(f"""
 [source]
@@ -92,7 +102,7 @@ poll_seconds = 0.5
 [log]
 url = "sqlite:///{self.folder}/log.sqlite"
 [blobs]
-url = "file://{self.folder}/blobs"
+{blobs or f'url = "file://{self.folder}/blobs"'}
 [target]
 dsn = {json.dumps(target or self.target)}
 assetstore = "{self.target_store}"

@@ -117,7 +117,7 @@ jclouds.filesystem.basedir={self.buckets}
         assert self._process is None or self._process.poll() is not None
         log = (self.folder / "log").open("ab")
         self._process = subprocess.Popen(
-            ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars()}/*",
+            ["java", "-Xmx256m", "-XX:+UseSerialGC", "-cp", f"{jars()}/*",
              "org.gaul.s3proxy.Main", "--properties", str(self._settings)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
