@@ -37,6 +37,12 @@ NAMES = (
     "import.appended",         # events of packages durable
     "import.files",            # files of packages placed, rows not
     "import.written",          # rows of packages written, transaction open
+    "ocfl.version",            # an object of an archive in the making
+    "ocfl.aside",              # an object set aside for its successor, where the file system cannot exchange them
+    "ocfl.staged",             # objects of an archive made and on disk, none in its place
+    "ocfl.placed",             # an object in its place, what it replaced not yet cleared away
+    "ocfl.dropped",            # some objects in their places, others not
+    "ocfl.indexed",            # all objects in their places, the books as before
     "index.told",              # the index was told, the rows still due
 )
 

@@ -182,6 +182,12 @@ class InvalidPackage(InvalidAip):
     hint = "Nothing of it was taken. Get a whole copy, or have it exported again; other packages are not concerned."
 
 
+class ObjectTooLarge(AipstreamError):
+    """An object has more versions or files than one OCFL object can reasonably hold. The others are not concerned."""
+
+    hint = "`aipstream prune` thins what the log has of old events ([retention]); export into a new folder after it."
+
+
 class AlreadyThere(AipstreamError):
     """An object of a package exists already, and the mode is to restore what is missing."""
 

@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from daemon.cli.archive import archive, refuse
 from daemon.cli.lost import none_lost, release_of, strict_option
-from daemon.cli.output import counted, dry_run_option, json_option, show, sized, table
+from daemon.cli.output import counted, dry_run_option, json_option, show, sized, some, table
 from daemon.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
     from daemon.export.packages import Packages
     from daemon.export.run import Choice, Exported
 
-_SHOWN = 20
-"""Lines of one sort at most; --json has them all."""
-
 
 @click.command()
 @click.argument("things", metavar="[site|HANDLE|UUID]...", nargs=-1)
 @click.option("--into", "folder", type=click.Path(path_type=Path, file_okay=False), help="The folder of the packages.")
+@click.option("--ocfl", "archive_in", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
+              help="Instead of packages an archive, as an OCFL storage root: every object with all its versions. A "
+              "later run adds what is new (docs/ocfl.md).")  # fmt: skip
+@click.option("--digest", type=click.Choice(["sha512", "sha256"]),
+              help="With --ocfl: how contents are addressed. [default: as it was begun, sha512]")  # fmt: skip
 @click.option("--at", "moment", metavar="POSITION", help="As it was then: an event, an LSN or a time. [default: now]")
 @click.option("--all/--single", "-a", "recursive", default=None,
               help="With everything inside, or just the objects named. [default: of the site all]")  # fmt: skip
@@ -47,8 +50,8 @@ _SHOWN = 20
 @json_option
 @pass_session
 def export(
-    session: Session, /, things: tuple[str, ...], folder: Path | None, moment: str | None, recursive: bool | None,
-    strict: bool, dry_run: bool, as_json: bool, **given: Any,  # noqa: ANN401
+    session: Session, /, things: tuple[str, ...], folder: Path | None, archive_in: Path | None, digest: str | None,
+    moment: str | None, recursive: bool | None, strict: bool, dry_run: bool, as_json: bool, **given: Any,  # noqa: ANN401
 ) -> None:  # fmt: skip
     """Write packages (TYPE@HANDLE.zip) of the whole site, or of the objects named, into a folder.
 
@@ -61,6 +64,15 @@ def export(
     """
     session.json = as_json
     session.messages()
+    if archive_in is not None:
+        refuse(_given())
+        archive(
+            session, things, archive_in, moment=moment, recursive=recursive, updated_after=given["updated_after"],
+            digest=digest, passwords=given["passwords"], lacking=given["unauthorized"], dry_run=dry_run,
+        )  # fmt: skip
+        return
+    if digest is not None:
+        raise click.UsageError("--digest is for --ocfl.")
     from contextlib import closing
 
     from daemon.export.bundles import Bundles
@@ -122,6 +134,17 @@ def export(
         none_lost(done.losses)
 
 
+def _given() -> dict[str, str]:
+    """The options that stand on the command line, by their parameters."""
+    context = click.get_current_context()
+    source = context.get_parameter_source
+    return {
+        each.name: (each.secondary_opts if context.params[each.name] is False and each.secondary_opts else each.opts)[0]
+        for each in context.command.params
+        if each.name and source(each.name) is click.core.ParameterSource.COMMANDLINE
+    }
+
+
 def _would(session: Session, packages: Packages, choice: Choice, unsure: int) -> None:
     from daemon.export.run import planned
     from daemon.progress import Progress
@@ -168,12 +191,7 @@ def _told(session: Session, done: Exported, folder: Path, at: int, unsure: int) 
         *warning(unsure, f"position {at:,}"),
         *([f"there already and the same: {done.kept:,}"] if done.kept else []),
         *([f"not modified since, passed over: {counted(done.passed_over, 'item')}"] if done.passed_over else []),
-        *_some(notes),
-        *_some(refused),
+        *some(notes),
+        *some(refused),
         *done.losses.text(verb="a restore by stock DSpace loses", full=session.verbose),
     )
-
-
-def _some(lines: list[str]) -> list[str]:
-    more = len(lines) - _SHOWN
-    return lines if more <= 0 else [*lines[:_SHOWN], f"and {more:,} more lines like these; --json has them all"]

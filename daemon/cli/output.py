@@ -51,3 +51,13 @@ def sized(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+SHOWN = 20
+"""Lines of one sort at most; --json has them all."""
+
+
+def some(lines: Sequence[str]) -> list[str]:
+    """The first of those lines, and how many more there are."""
+    more = len(lines) - SHOWN
+    return list(lines) if more <= 0 else [*lines[:SHOWN], f"and {more:,} more lines like these; --json has them all"]
