@@ -122,6 +122,17 @@ class Retention(Section, frozen=True):
     quarantine: str = "14d"
 
 
+class CopySection(Section, frozen=True):
+    """[copy]: the log and its contents in a second place, kept by the daemon (`aipstream copy` does it by hand).
+
+    into            another configuration file, whose [log] and [blobs] become the copy
+    every_hours     how often it is brought up to date; 0: never
+    """
+
+    into: str = ""
+    every_hours: float = 1.0
+
+
 class Index(Section, frozen=True):
     """[index]: how the target's search index is told what changed.
 
@@ -174,6 +185,7 @@ class Config(Section, frozen=True):
     people: People = People()
     index: Index = Index()
     retention: Retention = Retention()
+    copy: CopySection = CopySection()
     run: Run = Run()
 
     def need_source(self) -> Source:
@@ -223,6 +235,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "people": People,
     "index": Index,
     "retention": Retention,
+    "copy": CopySection,
     "run": Run,
 }
 

@@ -14,7 +14,8 @@ while it is read. What the copy has and the other log has thinned since stays in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,9 @@ MOST_BYTES: Final = 16 * 1024 * 1024
 
 MOST_KNOWN: Final = 200_000
 """Names of contents that are remembered to be there, so that the other store is asked once for each."""
+
+INTO: Final = "AIPSTREAM_INTO_"
+"""Begins the names of the environment variables that go over the configuration of the copy."""
 
 Progress = Callable[[Position, Position], None]
 """Told the position reached, and the one to reach."""
@@ -229,12 +233,14 @@ def batches(records: Iterable[Record]) -> Iterator[list[Record]]:
         yield run
 
 
-def destination(config: Config, *, file: Path | None, log: str | None, blobs: str | None) -> Config:
+def destination(
+    config: Config, *, file: Path | None = None, log: str | None = None, blobs: str | None = None
+) -> Config:
     """The configuration of the copy: another file's, or this one's, with the log and the store that are named.
 
     One of the two may be that of this configuration: then only the other one is copied. Raises ConfigError if both are.
     """
-    other = load(file) if file else config
+    other = load(file, _theirs(os.environ)) if file else config
     if log:
         other = replace(other, log=replace(other.log, url=log, state=""))
     if blobs:
@@ -245,6 +251,13 @@ def destination(config: Config, *, file: Path | None, log: str | None, blobs: st
             "Name another log, another store or both: `aipstream copy --log URL --blobs URL`, or `--into FILE`.",
         )
     return other
+
+
+def _theirs(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that go over the other file: our own would lead both to one place."""
+    return {
+        f"AIPSTREAM_{name.removeprefix(INTO)}": value for name, value in environment.items() if name.startswith(INTO)
+    }
 
 
 def copy_configured(

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -20,13 +21,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from daemon import capture_loop, replay_loop
 from daemon.capture_loop import CaptureLoop
 from daemon.config import Config
+from daemon.copying import copy_configured, destination
 from daemon.integrity.configured import check_configured, share_of
 from daemon.parts import state_of
 from daemon.replay_loop import ReplayLoop
 from daemon.retention.configured import prune_configured
 from daemon.source.state import now
 from daemon.spot_check import spot_check
-from events.errors import AipstreamError
+from events.errors import AipstreamError, Interrupted
 
 logger = structlog.get_logger(__name__)
 
@@ -41,6 +43,9 @@ ASKED_REPLAY: Final = "asked_replay"
 
 VERIFIED: Final = "verified"
 """`State.meta`: the last verification as JSON: `at`, `objects`, `differing`, `sample`."""
+
+COPIED: Final = "copied"
+"""`State.meta`: the last copy of the log as JSON: `at`, `position`, `missing`."""
 
 Stopped = Callable[[], bool]
 
@@ -75,6 +80,8 @@ def scheduled(
         every(config.run.verify_seconds, lambda: _spot_check(config, stopped))
     every(3600 * config.retention.every_hours, lambda: _prune(config, stopped))
     every(3600 * config.run.verify_log_hours, lambda: _check_log(config, stopped))
+    if config.copy.into:
+        every(3600 * config.copy.every_hours, lambda: _copy(config, stopped), first=0)
     every(ASKED_SECONDS, lambda: _asked(config, capture, replay))
     return clock
 
@@ -112,6 +119,22 @@ def _check_log(config: Config, stopped: Stopped) -> None:
     logger.info(
         "log.checked", complete=done.complete, bytes=done.bytes, damaged=done.report.damaged, read=done.report.covered
     )
+
+
+def _copy(config: Config, stopped: Stopped) -> None:
+    try:
+        done = copy_configured(config, destination(config, file=Path(config.copy.into)), stopped=stopped)
+    except Interrupted:
+        return
+    except AipstreamError as error:
+        logger.warning("copy.failed", error=str(error), hint=error.hint)
+        return
+    with closing(state_of(config)) as state:
+        told = {"at": now(), "position": done.end, "missing": len(done.missing)}
+        state.remember(meta={COPIED: json.dumps(told)})
+    if done.missing:
+        logger.error("copy.missing", contents=done.missing[:20], count=len(done.missing))
+    logger.info("copied", records=done.records, blobs=done.blobs, bytes=done.blob_bytes, position=done.end)
 
 
 def _spot_check(config: Config, stopped: Stopped) -> None:

@@ -20,7 +20,7 @@ from daemon.hold import holder
 from daemon.indexing import standing_of
 from daemon.integrity.configured import last_check
 from daemon.parts import lock_path, log_of, reading, state_of, state_path
-from daemon.schedule import VERIFIED
+from daemon.schedule import COPIED, VERIFIED
 from daemon.source.bootstrap import DONE
 from daemon.source.poll import FINISHED
 from daemon.source.slot import inspect
@@ -32,8 +32,8 @@ Status = dict[str, Any]
 
 
 def status(config: Config) -> Status:
-    """The parts `log`, `capture`, `replay` and `index` (None where the configuration has none), `lag`, `verified` and
-    `checked`.
+    """The parts `log`, `capture`, `replay` and `index` (None where the configuration has none), `lag`, `verified`,
+    `checked` and `copied`.
 
     A part that could not be read is `{"error": …}`. Lag: `events` and `seconds` between log and target, `bytes` of WAL
     between source and log (None where it is not known). Raises ConfigError if there is no log.
@@ -51,6 +51,8 @@ def status(config: Config) -> Status:
     verified = _meta(config, VERIFIED)
     told["index"] = _index(config)
     told["checked"] = _part(lambda: _checked(config))
+    copied = _meta(config, COPIED)
+    told["copied"] = json.loads(copied) if copied else None
     told["verified"] = json.loads(verified) if verified else None
     return told
 

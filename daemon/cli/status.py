@@ -41,6 +41,8 @@ def _lines(told: dict[str, Any]) -> list[str]:
         lines.append("index    " + _index(told["index"]))
     lines.append("verified " + _verified(told["verified"]))
     lines.append("checked  " + (_failed(told["checked"]) or _checked(told["checked"])))
+    if told["copied"] is not None:
+        lines.append("copied   " + _copied(told["copied"]))
     return lines
 
 
@@ -97,3 +99,8 @@ def _checked(part: dict[str, Any]) -> str:
     read = f", {share:.0f} % of the contents read since {part['read_since']}" if part["read"] else ""
     damage = f", {part['damaged']:,} DAMAGES (`aipstream verify --log`)" if part["damaged"] else ""
     return f"{when}{going}{read}{damage or (', no damage' if last else '')}"
+
+
+def _copied(last: dict[str, Any]) -> str:
+    missing = f", {last['missing']:,} contents MISSING (`aipstream copy --heal`)" if last["missing"] else ""
+    return f"{last['at']}, up to position {last['position']:,}{missing}"

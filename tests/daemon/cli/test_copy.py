@@ -16,7 +16,7 @@ import pytest
 from events.blobs import open_blobs
 from events.blobs.local import LocalBlobs
 from events.log import copying_of, open_log
-from tests.daemon.cli.place import Place
+from tests.daemon.cli.place import Place, eventually
 
 
 class Other:
@@ -247,3 +247,34 @@ def test_damage_in_the_log_stops_the_copy_before_it(replicated: Place, other: Ot
     assert f"position {middle}" in done.err
     with closing(open_log(other.log)) as copy:
         assert copy.end() == middle - 1
+
+
+def test_the_daemon_keeps_the_copy(replicated: Place, other: Other, tmp_path: Path) -> None:
+    """Where [copy] names another configuration: at its start and from time to time; `status` says up to where."""
+    file = tmp_path / "other.toml"
+    file.write_text('[log]\nurl = "sqlite:////nowhere/log.sqlite"\n[blobs]\nurl = "file:///nowhere/blobs"\n')
+    replicated.configure(more=f'[copy]\ninto = "{file}"\nevery_hours = 0.0003')
+    assert replicated.good("status", "--json").json["copied"] is None
+    process = replicated.process("run", AIPSTREAM_INTO_LOG_URL=other.log, AIPSTREAM_INTO_BLOBS_URL=other.blobs)
+    replicated.edit(5)
+    replicated.says('"event": "copied"', process)
+    eventually(lambda: reached(replicated))
+    replicated.stop(process)
+    replicated.good("copy", "--log", other.log, "--blobs", other.blobs)
+    assert_same(replicated, other)
+
+
+def reached(place: Place) -> bool:
+    """Whether the daemon's copy has come to an end beyond the beginning."""
+    told = place.good("status", "--json").json
+    return bool(told["copied"] and told["copied"]["position"] == told["log"]["end"])
+
+
+def test_a_copy_into_nowhere_is_said_and_stops_nothing(replicated: Place, tmp_path: Path) -> None:
+    """The daemon goes on without it."""
+    replicated.configure(more=f'[copy]\ninto = "{tmp_path}/none.toml"\nevery_hours = 1')
+    process = replicated.process("run")
+    replicated.says("copy.failed", process)
+    replicated.edit(5)
+    eventually(lambda: replicated.good("status", "--json").json["lag"]["events"] == 0)
+    assert replicated.stop(process) == 0
