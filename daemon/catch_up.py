@@ -48,9 +48,15 @@ def catch_up(
     replaying: Replayed | None = None,
     indexing: Telling = lambda _done, _of, _what: None,
     stopped: Stopped = lambda: False,
+    capture: bool = True,
 ) -> Caught:
-    """Capture, replay, sequences, index. Raises Interrupted if it was stopped, and what each of them raises."""
-    captured, aside = capture_current(config, progress=capturing, stopped=stopped) if config.source else (None, 0)
+    """Capture, replay, sequences, index. Raises Interrupted if it was stopped, and what each of them raises.
+
+    Without `capture` only what is in the log; of several targets none, they are each caught up by itself.
+    """
+    captured, aside = None, 0
+    if config.source and capture:
+        captured, aside = capture_current(config, progress=capturing, stopped=stopped)
     if config.target is None:
         return Caught(captured, None, [], 0, aside, 0)
     applied, moved, position, parked = replay_current(config, told=replaying, stopped=stopped)

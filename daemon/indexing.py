@@ -110,17 +110,16 @@ def standing_of(config: Config) -> dict[str, Any] | None:
 def remembered(config: Config) -> dict[str, Any]:
     """How telling the index went last."""
     with closing(state_of(config)) as state:
-        last = json.loads(state.meta(INDEXED) or "{}")
+        last = json.loads(state.meta(config.keyed(INDEXED)) or "{}")
     return {key: last.get(key) for key in ("told_at", "objects", "error", "failed_at", "failures")}
 
 
 class IndexLoop:
     """Tells the index until it is stopped. `run` raises nothing: no failure of it is one of the daemon."""
 
-    name = "index"
-
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.name = "index" if not config.others else f"index.{config.name}"
         self.bell = Bell()
         self.was_up = False
         self._pause = FIRST_PAUSE
@@ -187,9 +186,9 @@ def _left(config: Config) -> int:
 def _remember(config: Config, *, told: Told | None = None, error: str = "") -> None:
     """Note how it went. What was told last stays known when telling fails; a success forgets the failure."""
     with closing(state_of(config)) as state:
-        last = json.loads(state.meta(INDEXED) or "{}")
+        last = json.loads(state.meta(config.keyed(INDEXED)) or "{}")
         if told is not None:
             last = {"told_at": now(), "objects": told.objects, "error": None, "failed_at": None, "failures": 0}
         else:
             last |= {"error": error, "failed_at": now(), "failures": (last.get("failures") or 0) + 1}
-        state.remember(meta={INDEXED: json.dumps(last)})
+        state.remember(meta={config.keyed(INDEXED): json.dumps(last)})

@@ -43,7 +43,18 @@ class Retried(NamedTuple):
 
 
 def parked(config: Config, uuids: Sequence[Uuid] | None = None) -> list[Aside]:
-    """Everything that is parked, or what of `uuids` is. Raises what reading state and target raises."""
+    """Everything that is parked, or what of `uuids` is; of several targets, one has to be chosen.
+
+    Raises what reading state and target raises.
+    """
+    found = parked_on_capture(config, uuids)
+    if config.target is not None or config.targets:
+        found += parked_on_replay(config, uuids)
+    return found
+
+
+def parked_on_capture(config: Config, uuids: Sequence[Uuid] | None = None) -> list[Aside]:
+    """What could not be captured."""
     found: list[Aside] = []
     if state_path(config).exists():
         with closing(state_of(config)) as state:
@@ -51,27 +62,32 @@ def parked(config: Config, uuids: Sequence[Uuid] | None = None) -> list[Aside]:
                 Aside("capture", one.kind.value, one.uuid, one.error, one.reason, one.since, one.attempts)
                 for one in state.parked(uuids)
             ]
-    if config.target is not None:
-        with reading(config) as books:
-            found += [
-                Aside(
-                    "replay",
-                    one.kind.value,
-                    one.uuid,
-                    one.error,
-                    one.reason,
-                    one.since,
-                    one.attempts,
-                    one.position,
-                    one.needs,
-                )
-                for one in books.parked(uuids)
-            ]
     return found
+
+
+def parked_on_replay(config: Config, uuids: Sequence[Uuid] | None = None) -> list[Aside]:
+    """What could not be applied to the target."""
+    with reading(config) as books:
+        return [
+            Aside(
+                "replay",
+                one.kind.value,
+                one.uuid,
+                one.error,
+                one.reason,
+                one.since,
+                one.attempts,
+                one.position,
+                one.needs,
+            )
+            for one in books.parked(uuids)
+        ]
 
 
 def retry(config: Config, uuids: Sequence[Uuid] | None = None) -> Retried:
     """Try what is parked again, all or those of `uuids`. What is captured so is in the log, and replayed from there."""
+    if config.targets:
+        config.need_target()
     before = parked(config, uuids)
     sides = {one.side for one in before}
     asked: list[Side] = []
@@ -90,7 +106,7 @@ def retry(config: Config, uuids: Sequence[Uuid] | None = None) -> Retried:
             asked.append("replay")
     if asked:
         with closing(state_of(config)) as state:
-            keys = {"capture": ASKED_CAPTURE, "replay": ASKED_REPLAY}
+            keys = {"capture": ASKED_CAPTURE, "replay": config.keyed(ASKED_REPLAY)}
             state.remember(meta={keys[side]: "1" for side in asked})
     after = parked(config, uuids)
     return Retried(len(before) - len(after), len(after), asked)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import psycopg2
 
-from daemon.config import Config, Source
+from daemon.config import MAIN, Config, Source
+from daemon.config import Target as TargetSection
+from daemon.config_table import variable_of
 from daemon.dspace import version
 from daemon.dspace.apart import same_database
-from daemon.dspace.connect import End, connect, unreachable
+from daemon.dspace.connect import Connection, End, connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.hold import hold
 from daemon.index.cli import CommandIndexer
@@ -39,7 +41,7 @@ from daemon.target.port import Reading, Target
 from daemon.target.reading import NativeReading
 from daemon.target.replay import NativeTarget
 from events.blobs import Blobs, open_blobs
-from events.errors import ConfigError, PreconditionError, SourceUnreachable, without_password
+from events.errors import ConfigError, PreconditionError, SourceUnreachable, TargetUnreachable, without_password
 from events.log import Log, open_log
 
 
@@ -121,20 +123,46 @@ ONE_DATABASE: Final = (
 
 
 def two_databases(config: Config) -> None:
-    """Raise PreconditionError if both sections lead to one database: it would be overwritten with its own past.
+    """Raise PreconditionError if the target is the source, which would be overwritten with its own past, or another
+    target, which would be written twice.
 
-    A source that does not answer is no reason not to replay: the log has what it said. Raises TargetUnreachable.
+    What does not answer is no reason not to replay: it is compared next time. Raises TargetUnreachable.
     """
-    if config.source is None or config.target is None or config.target.driver != "native":
+    others = [(table, each.dsn) for table, each in other_targets(config) if each.dsn]
+    if config.target is None or config.target.driver != "native" or not (config.source or others):
         return
-    with meaning("target", config.target.dsn), ExitStack() as open_now:
-        target = open_now.enter_context(closing(connect(config.target.dsn, "target", readonly=True)))
-        try:
-            source = open_now.enter_context(closing(connect(config.source.dsn, "source")))
-        except SourceUnreachable:
-            return
-        if same_database(target, source):
+    with meaning("target", config.target.dsn), closing(connect(config.target.dsn, "target", readonly=True)) as target:
+        if config.source is not None and _one(target, config.source.dsn, "source"):
             raise PreconditionError(*ONE_DATABASE)
+        for table, dsn in others:
+            if _one(target, dsn, "target"):
+                raise PreconditionError(*one_target(config.table, table))
+
+
+def other_targets(config: Config) -> list[tuple[str, TargetSection]]:
+    """The other targets that the file has, each with how its table is written."""
+    return [(config.renamed(name).table, section) for name, section in config.others.items()]
+
+
+def one_target(one: str, other: str) -> tuple[str, str]:
+    """Message and hint for two targets that are the same."""
+    return f"{other} and {one} are one and the same database", "Leave one of them out, or correct its dsn."
+
+
+def leads_to(config: Config, dsn: str) -> bool:
+    """Whether that dsn of another target leads to this one's database. Raises TargetUnreachable."""
+    section = config.need_target()
+    with meaning("target", section.dsn), closing(connect(section.dsn, "target", readonly=True)) as target:
+        return _one(target, dsn, "target")
+
+
+def _one(target: Connection, dsn: str, end: End) -> bool:
+    """Whether that connection leads to the database of the dsn; not if that does not answer."""
+    try:
+        with closing(connect(dsn, end, readonly=True)) as other:
+            return same_database(target, other)
+    except (SourceUnreachable, TargetUnreachable, psycopg2.OperationalError):
+        return False
 
 
 @contextmanager
@@ -204,9 +232,12 @@ def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[Ta
 
 
 def packager_folder(config: Config) -> Path:
-    """Where driver `packager` keeps its books and packages on their way: as configured, or beside the log."""
+    """Where driver `packager` keeps its books and packages on their way: as configured, or beside the log, each target
+    of several in a folder of its own.
+    """
     state = state_path(config)
-    return Path(config.need_target().work or state.with_name(f"{state.name}.packager"))
+    own = "packager" if config.name == MAIN else f"packager.{config.name}"
+    return Path(config.need_target().work or state.with_name(f"{state.name}.{own}"))
 
 
 def packager(config: Config, log: Log) -> PackagerTarget:
@@ -258,11 +289,11 @@ def due_of(config: Config, *, alone: bool = True) -> Due:
 
 def indexer_of(config: Config) -> Indexer:
     """Who tells the target's index what changed. Raises ConfigError where [index] has not what its mode needs."""
-    index, dspace = config.index, shlex.split(config.target.dspace) if config.target else []
+    index, dspace = config.index, shlex.split(config.need_target().dspace) if config.target or config.targets else []
     if index.mode == "cli":
         if not dspace:
             raise ConfigError(
-                '[target] dspace is missing, which [index] mode = "cli" needs',
+                f'{config.table} dspace is missing, which {config.index_table} mode = "cli" needs',
                 "Set it to the target's [dspace]/bin/dspace on this machine.",
             )
         return CommandIndexer(dspace)
@@ -270,11 +301,11 @@ def indexer_of(config: Config) -> Indexer:
         lacking = [key for key in ("url", "user", "password") if not getattr(index, key)]
         if lacking:
             raise ConfigError(
-                f'[index] {", ".join(lacking)} missing, which [index] mode = "rest" needs',
+                f'{config.index_table} {", ".join(lacking)} missing, which mode = "rest" needs',
                 "url is the target's server, user and password those of an administrator there (the password better "
-                "in AIPSTREAM_INDEX_PASSWORD).",
+                f"in {variable_of(config.index_table.strip('[]'), 'password')}).",
             )
         return RestIndexer(Session(index.url, index.user, index.password))
     raise ConfigError(
-        '[index] mode is "none": nothing is known of a search index', 'Set [index] mode to "cli" or "rest".'
+        f'{config.index_table} mode is "none": nothing is known of a search index', 'Set it to "cli" or "rest".'
     )

@@ -6,6 +6,9 @@ Invariants:
 * An error that waiting cannot mend ends the whole program with that error's exit code; nothing goes on half.
 * The two loops know nothing of each other but a bell. The log between them is the only way for events.
 * A third one tells the target's search index what changed, if one is configured; its failures end nothing.
+* Each of several targets has a replay and an index loop of its own. An error that waiting cannot mend ends the loops of
+  that target alone, is told by `aipstream status`, and is the exit code when the program ends, be it by a signal. The
+  program ends by itself when the last target's loop has ended so, or when capture does.
 """
 
 from __future__ import annotations
@@ -13,8 +16,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, Protocol
 
@@ -26,8 +29,9 @@ from daemon.config import Config
 from daemon.indexing import TOUCHED, IndexLoop
 from daemon.parts import keeps_due
 from daemon.replay_loop import NEWS, ReplayLoop
-from daemon.schedule import scheduled
+from daemon.schedule import remember_ended, scheduled
 from events.errors import (
+    AipstreamError,
     ConfigError,
     Interrupted,
     Locked,
@@ -73,6 +77,11 @@ class Stop:
             self.error = error
         self._event.set()
 
+    def later(self, error: BaseException) -> None:
+        """Go on, and end with that error when it is time; the first one counts."""
+        if self.error is None:
+            self.error = error
+
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until it is to end, at most so long."""
         return self._event.wait(seconds)
@@ -98,16 +107,24 @@ def run(config: Config, stop: Stop | None = None) -> None:
 
     Raises the error that ended it, if one did.
     """
-    if config.source is None and config.target is None:
+    targets = config.each()
+    if config.source is None and not targets:
         raise ConfigError("the configuration has neither [source] nor [target]", "Add at least one of them.")
     stop = stop or Stop()
-    index = IndexLoop(config) if keeps_due(config) else None
-    replay = ReplayLoop(config, lambda: index.bell.ring(TOUCHED) if index else None) if config.target else None
-    capture = CaptureLoop(config, lambda: replay.bell.ring(NEWS) if replay else None) if config.source else None
-    loops: list[Loop] = [loop for loop in (capture, replay, index) if loop is not None]
-    clock = scheduled(config, capture, replay, stop)
+    sides = [Side(one) for one in targets]
+    replays = [side.replay for side in sides]
+
+    def news() -> None:
+        for replay in replays:
+            replay.bell.ring(NEWS)
+
+    capture = CaptureLoop(config, news) if config.source else None
+    loops: list[Loop] = [*([capture] if capture else []), *(loop for side in sides for loop in side.loops)]
+    clock = scheduled(config, capture, replays, stop)
+    going = Going(sides, stop)
     threads = [
-        threading.Thread(target=supervise, args=(loop, config, stop), name=loop.name, daemon=True) for loop in loops
+        threading.Thread(target=_thread, args=(loop, config, stop, going), name=loop.name, daemon=True)
+        for loop in loops
     ]
     with stop.on_signals():
         logger.info("started", loops=[loop.name for loop in loops])
@@ -126,8 +143,61 @@ def run(config: Config, stop: Stop | None = None) -> None:
         raise stop.error
 
 
-def supervise(loop: Loop, config: Config, stop: Stop) -> None:
-    """Run a loop until it is to stop; again, after longer and longer pauses, as long as its failures are passing."""
+class Side:
+    """The loops of one target."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.index = IndexLoop(config) if keeps_due(config) else None
+        self.replay = ReplayLoop(config, self._touched)
+        self.loops: list[Loop] = [self.replay, *([self.index] if self.index else [])]
+
+    def _touched(self) -> None:
+        if self.index:
+            self.index.bell.ring(TOUCHED)
+
+
+class Going:
+    """Which of several targets are still served."""
+
+    def __init__(self, sides: Sequence[Side], stop: Stop) -> None:
+        self._left = {side.replay.name: side for side in sides}
+        self._several = len(sides) > 1
+        self._stop = stop
+        self._lock = threading.Lock()
+        if self._several:
+            for side in sides:
+                remember_ended(side.config, None)
+
+    def ended(self, loop: Loop, error: BaseException) -> None:
+        """That loop cannot go on: nor can the program, unless it is that of one target among others."""
+        with self._lock:
+            side = self._left.pop(loop.name, None) if self._several else None
+            if side is None or not self._left:
+                self._stop.now(error)
+            else:
+                self._stop.later(error)
+        if side is not None:
+            hint = getattr(error, "hint", "")
+            logger.error("replay.ended", error=str(error), kind=type(error).__name__, hint=hint)
+            with suppress(AipstreamError):
+                remember_ended(side.config, error)
+
+
+def _thread(loop: Loop, config: Config, stop: Stop, going: Going) -> None:
+    side = getattr(loop, "config", config)
+    if side.others:
+        structlog.contextvars.bind_contextvars(target=side.name)
+    supervise(loop, config, stop, going.ended)
+
+
+def supervise(
+    loop: Loop, config: Config, stop: Stop, ended: Callable[[Loop, BaseException], None] | None = None
+) -> None:
+    """Run a loop until it is to stop; again, after longer and longer pauses, as long as its failures are passing.
+
+    Any other failure ends the program, or is told to `ended`.
+    """
     pause = FIRST_PAUSE
     while not stop():
         began = time.monotonic()
@@ -140,7 +210,10 @@ def supervise(loop: Loop, config: Config, stop: Stop) -> None:
         if stop() and isinstance(error, (*PASSING, Interrupted)):
             return
         if not isinstance(error, PASSING) and not (loop.was_up and isinstance(error, Locked)):
-            stop.now(error)
+            if ended is not None:
+                ended(loop, error)
+            else:
+                stop.now(error)
             return
         if time.monotonic() - began > config.run.backoff_seconds:
             pause = FIRST_PAUSE

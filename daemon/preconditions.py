@@ -23,14 +23,29 @@ from daemon.dspace.apart import same_database
 from daemon.dspace.connect import Connection, connect
 from daemon.dspace.tables import VERSIONS, content_tables
 from daemon.dspace.version import Repository
-from daemon.parts import ONE_DATABASE, blobs_of, indexer_of, log_of, packager_folder, state_path, stores_of
+from daemon.parts import (
+    ONE_DATABASE,
+    blobs_of,
+    indexer_of,
+    leads_to,
+    log_of,
+    one_target,
+    other_targets,
+    packager_folder,
+    state_path,
+    stores_of,
+)
 from daemon.source import checks
 from daemon.target import ledger
 from daemon.target.packager import readiness
 from events.blobs import Probing
 from events.errors import AipstreamError
 
-Where = Literal["log", "source", "target", "both"]
+Where = str
+"""`log`, `source`, `target` or `both`; of several targets the name of the one that it is about."""
+
+Seen = Repository | Literal["may not be read"] | None
+"""What was found behind a dsn: a DSpace, one that may not be read, or none."""
 
 _FAMILIES: Final = ("7.6", "8", "9", "10")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -80,20 +95,53 @@ class Precondition(NamedTuple):
 def preconditions(config: Config) -> list[Precondition]:
     """All of them, in the order in which one would mend them. Raises nothing that a database or folder has at fault."""
     found = list(_storage(config))
-    source = target = None
+    source: Seen = None
     if config.source is not None:
         source = _look("source", config.source.dsn, found)
         found += _guarded("source", lambda: _source(config.need_source(), reached=source is not None))
-    if config.target is not None and config.target.driver == "packager":
+    for one in config.each():
+        of = _of_target(one, source)
+        found += [each._replace(where=one.name) for each in of] if config.targets else of
+    return found
+
+
+def _of_target(config: Config, source: Seen) -> list[Precondition]:
+    """What one target needs, and the pair of it and the source."""
+    found: list[Precondition] = []
+    section = config.target
+    target: Seen = None
+    if section is not None and section.driver == "packager":
         found += _guarded("target", lambda: _packager(config))
-    elif config.target is not None:
-        target = _look("target", config.target.dsn, found)
+    elif section is not None:
+        target = _look("target", section.dsn, found)
         found += _guarded("target", lambda: _target(config.need_target(), reached=target is not None))
     if isinstance(source, Repository) and isinstance(target, Repository):
         found += _guarded("both", lambda: _pair(config, source, target))
-    if config.index.mode != "none" and config.target is not None:
+    if isinstance(target, Repository) and config.others:
+        found += _guarded("target", lambda: _apart(config))
+    if config.index.mode != "none":
         found += _guarded("target", lambda: _index(config))
     return found
+
+
+def _apart(config: Config) -> Iterator[Precondition]:
+    """Whether another target is the same database, or has the same assetstore."""
+    section = config.need_target()
+    for table, other in other_targets(config):
+        same = bool(other.dsn) and leads_to(config, other.dsn)
+        yield (
+            Precondition("target", not same, *one_target(config.table, table))
+            if same
+            else Precondition("target", True, f"another database than {table}")
+        )
+        with suppress(OSError):
+            if other.assetstore and Path(section.assetstore).samefile(other.assetstore):
+                yield Precondition(
+                    "target",
+                    False,
+                    f"its assetstore is that of {table}",
+                    f"Give each target a folder of its own: {config.table} assetstore.",
+                )
 
 
 def _guarded(where: Where, look: Callable[[], Iterator[Precondition]]) -> Iterator[Precondition]:
@@ -103,9 +151,7 @@ def _guarded(where: Where, look: Callable[[], Iterator[Precondition]]) -> Iterat
         yield Precondition(where, False, str(error).strip(), getattr(error, "hint", ""))
 
 
-def _look(
-    where: Literal["source", "target"], dsn: str, found: list[Precondition]
-) -> Repository | Literal["may not be read"] | None:
+def _look(where: Literal["source", "target"], dsn: str, found: list[Precondition]) -> Seen:
     """What DSpace it is, None if it is none or does not answer; what is to be said of it is added to `found`."""
     try:
         with closing(connect(dsn, where, readonly=True)) as connection:

@@ -35,19 +35,20 @@ class Step(NamedTuple):
 
 def prepare(config: Config, *, dry_run: bool = False) -> list[Step]:
     """Make what is missing. Raises ConfigError, StorageUnusable, PreconditionError, and what connecting raises."""
-    two_databases(config)
+    targets = config.each()
+    for one in targets:
+        two_databases(one)
     steps = _storage(config, dry_run=dry_run)
     if config.source is not None:
         steps.append(_source(config.source, dry_run=dry_run))
-    if config.target is not None and config.target.driver == "packager":
-        steps.append(_packager(config, dry_run=dry_run))
-    elif config.target is not None:
-        steps.append(_target(config.target, dry_run=dry_run))
+    for one in targets:
+        target = one.need_target()
+        of = _packager(one, dry_run=dry_run) if target.driver == "packager" else _target(target, dry_run=dry_run)
+        steps.append(of._replace(what=of.what.replace("target:", f"target {one.name}:", 1)) if config.targets else of)
     return steps
 
 
 def _packager(config: Config, *, dry_run: bool) -> Step:
-    config.need_target()
     folder = packager_folder(config)
     there = readiness.prepare(folder, dry_run=dry_run)
     return Step(f"target: work folder {folder}", THERE if there else WOULD if dry_run else MADE)

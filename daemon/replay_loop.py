@@ -51,11 +51,10 @@ def told(applied: Applied) -> dict[str, int]:
 class ReplayLoop:
     """Replays until it is stopped."""
 
-    name = "replay"
-
     def __init__(self, config: Config, touched: Callable[[], None] = lambda: None) -> None:
         """`touched` is called after the target was written to."""
         self.config = config
+        self.name = "replay" if not config.others else f"replay.{config.name}"
         self.bell = Bell()
         self._touched = touched
         self.was_up = False

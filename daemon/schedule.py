@@ -7,10 +7,11 @@ is still running is not started a second time, and one that fails says so and is
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from daemon.config import Config
 from daemon.copying import copy_configured, destination
 from daemon.integrity.configured import check_configured, share_of
 from daemon.parts import state_of
+from daemon.redaction import hide
 from daemon.replay_loop import ReplayLoop
 from daemon.retention.configured import prune_configured
 from daemon.source.state import now
@@ -47,16 +49,20 @@ VERIFIED: Final = "verified"
 COPIED: Final = "copied"
 """`State.meta`: the last copy of the log as JSON: `at`, `position`, `missing`."""
 
+ENDED: Final = "replay_ended"
+"""`State.meta`: why the replay into one of several targets ended while the daemon went on, as JSON: `at`, `kind`,
+`error`, `hint`."""
+
 Stopped = Callable[[], bool]
 
 
 def scheduled(
-    config: Config, capture: CaptureLoop | None, replay: ReplayLoop | None, stopped: Stopped
+    config: Config, capture: CaptureLoop | None, replays: Sequence[ReplayLoop], stopped: Stopped
 ) -> BackgroundScheduler:
     """A scheduler with everything that is due from time to time, not yet started."""
     clock = BackgroundScheduler(
         timezone=UTC,
-        executors={"default": ThreadPoolExecutor(2)},
+        executors={"default": ThreadPoolExecutor(2 + len(replays))},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
 
@@ -72,29 +78,29 @@ def scheduled(
         else:
             every(source.heartbeat_seconds, lambda: bell.ring(capture_loop.HEARTBEAT))
         every(PARKED_SECONDS, lambda: bell.ring(capture_loop.PARKED))
-    if replay is not None:
-        other = replay.bell
-        every(config.run.sequences_seconds, lambda: other.ring(replay_loop.SEQUENCES))
-        every(RETRY_SECONDS, lambda: other.ring(replay_loop.RETRY))
-    if config.source is not None and config.target is not None and config.target.driver == "native":
-        every(config.run.verify_seconds, lambda: _spot_check(config, stopped))
+    for replay in replays:
+        every(config.run.sequences_seconds, partial(replay.bell.ring, replay_loop.SEQUENCES))
+        every(RETRY_SECONDS, partial(replay.bell.ring, replay_loop.RETRY))
+        if config.source is not None and replay.config.need_target().driver == "native":
+            every(config.run.verify_seconds, partial(_spot_check, replay.config, stopped))
     every(3600 * config.retention.every_hours, lambda: _prune(config, stopped))
     every(3600 * config.run.verify_log_hours, lambda: _check_log(config, stopped))
     if config.copy.into:
         every(3600 * config.copy.every_hours, lambda: _copy(config, stopped), first=0)
-    every(ASKED_SECONDS, lambda: _asked(config, capture, replay))
+    every(ASKED_SECONDS, lambda: _asked(config, capture, replays))
     return clock
 
 
-def _asked(config: Config, capture: CaptureLoop | None, replay: ReplayLoop | None) -> None:
+def _asked(config: Config, capture: CaptureLoop | None, replays: Sequence[ReplayLoop]) -> None:
     """Hand on what another process left in the state for us."""
     with closing(state_of(config)) as state:
         if capture is not None and state.meta(ASKED_CAPTURE):
             state.remember(meta={ASKED_CAPTURE: None})
             capture.bell.ring(capture_loop.RETRY)
-        if replay is not None and state.meta(ASKED_REPLAY):
-            state.remember(meta={ASKED_REPLAY: None})
-            replay.bell.ring(replay_loop.RETRY)
+        for replay in replays:
+            if state.meta(asked := replay.config.keyed(ASKED_REPLAY)):
+                state.remember(meta={asked: None})
+                replay.bell.ring(replay_loop.RETRY)
 
 
 def _prune(config: Config, stopped: Stopped) -> None:
@@ -138,19 +144,27 @@ def _copy(config: Config, stopped: Stopped) -> None:
 
 
 def _spot_check(config: Config, stopped: Stopped) -> None:
+    told = logger.bind(target=config.name) if config.others else logger
     try:
         checked = spot_check(config, config.run.verify_sample, stopped=stopped)
     except AipstreamError as error:
-        logger.warning("verify.failed", error=str(error))
+        told.warning("verify.failed", error=str(error))
         return
     for each in checked.differing:
-        logger.error("verify.differs", kind=each.kind.value, uuid=each.uuid)
-    logger.info("verified.sample", objects=checked.objects, differing=len(checked.differing))
+        told.error("verify.differs", kind=each.kind.value, uuid=each.uuid)
+    told.info("verified.sample", objects=checked.objects, differing=len(checked.differing))
     remember_verified(config, checked.objects, len(checked.differing), sample=True)
+
+
+def remember_ended(config: Config, error: BaseException | None) -> None:
+    """Note why the replay into that target ended, or that it has begun, for `aipstream status`."""
+    told = {"at": now(), "kind": type(error).__name__, "error": hide(str(error)), "hint": getattr(error, "hint", "")}
+    with closing(state_of(config)) as state:
+        state.remember(meta={config.keyed(ENDED): json.dumps(told) if error is not None else None})
 
 
 def remember_verified(config: Config, objects: int, differing: int, *, sample: bool) -> None:
     """Note the result of a verification, for `aipstream status`."""
     told = {"at": now(), "objects": objects, "differing": differing, "sample": sample}
     with closing(state_of(config)) as state:
-        state.remember(meta={VERIFIED: json.dumps(told)})
+        state.remember(meta={config.keyed(VERIFIED): json.dumps(told)})

@@ -20,7 +20,7 @@ from daemon.hold import holder
 from daemon.indexing import standing_of
 from daemon.integrity.configured import last_check
 from daemon.parts import lock_path, log_of, reading, state_of, state_path
-from daemon.schedule import COPIED, VERIFIED
+from daemon.schedule import COPIED, ENDED, VERIFIED
 from daemon.source.bootstrap import DONE
 from daemon.source.poll import FINISHED
 from daemon.source.slot import inspect
@@ -35,25 +35,37 @@ def status(config: Config) -> Status:
     """The parts `log`, `capture`, `replay` and `index` (None where the configuration has none), `lag`, `verified`,
     `checked` and `copied`.
 
-    A part that could not be read is `{"error": …}`. Lag: `events` and `seconds` between log and target, `bytes` of WAL
-    between source and log (None where it is not known). Raises ConfigError if there is no log.
+    With several targets `targets` has `replay`, `index`, `lag` and `verified` of each by its name instead. A part that
+    could not be read is `{"error": …}`. Lag: `events` and `seconds` between log and target, `bytes` of WAL between
+    source and log (None where it is not known). Raises ConfigError if there is no log.
     """
     with closing(log_of(config)) as log:
         told: Status = {
             "log": {"url": config.log.url, "identity": log.identity, "end": log.end()},
             "capture": _part(lambda: _capture(config)) if config.source else None,
-            "replay": _part(lambda: _replay(config, log)) if config.target else None,
         }
         last = next(iter(log.read(log.end() - 1, 1)), None) if log.end() else None
         if last is not None:
             told["log"] |= {"lsn": lsn_text(last.event.lsn), "commit_time": last.event.commit_time}
-        told["lag"] = _lag(log, told)
-    verified = _meta(config, VERIFIED)
-    told["index"] = _index(config)
+        if config.targets:
+            told["targets"] = {one.name: _of_target(one, log, told) for one in config.each()}
+        else:
+            told |= _of_target(config, log, told)
     told["checked"] = _part(lambda: _checked(config))
     copied = _meta(config, COPIED)
     told["copied"] = json.loads(copied) if copied else None
+    return told
+
+
+def _of_target(config: Config, log: Log, of_all: Status) -> Status:
+    """What concerns one target."""
+    told: Status = {"replay": _part(lambda: _replay(config, log)) if config.target else None}
+    told["lag"] = _lag(log, {**of_all, **told})
+    told["index"] = _index(config)
+    verified, ended = _meta(config, config.keyed(VERIFIED)), _meta(config, config.keyed(ENDED))
     told["verified"] = json.loads(verified) if verified else None
+    if ended and told["replay"] is not None and not told["replay"].get("process"):
+        told["replay"]["ended"] = json.loads(ended)
     return told
 
 

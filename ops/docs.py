@@ -41,9 +41,12 @@ ABOUT_CONFIGURATION = """
     an error that names the one that may be meant. `aipstream config example` prints a file to begin with,
     `aipstream config show` what is in force and where each value comes from.
 
-    Every key can be given by an environment variable, which goes over the file: `AIPSTREAM_` + section + `_` + key, in
-    capitals. Passwords are best left to libpq: `~/.pgpass`, `PGPASSFILE`, or a service file. In a URL they must be
-    percent-encoded.
+    Several targets: any number of tables `[targets.NAME]` with the keys of `[target]`, and `[targets.NAME.index]`
+    with those of `[index]`, beside `[target]` or instead of it ([operations](operations.md#several-targets)).
+
+    Every key can be given by an environment variable, which goes over the file: `AIPSTREAM_` + section + `_` + key,
+    in capitals; for `[targets.off-site]` that is `AIPSTREAM_TARGETS_OFF_SITE_DSN`. Passwords are best left to libpq:
+    `~/.pgpass`, `PGPASSFILE`, or a service file. In a URL they must be percent-encoded.
 """
 ABOUT_ERRORS = """
     An error is a class with an exit code and a hint. On standard error: one line with what and where, and the hint

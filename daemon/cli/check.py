@@ -45,11 +45,12 @@ def check(session: Session, losses: bool, driver: Any, strict: bool, as_json: bo
     from events.errors import PreconditionError
 
     found = preconditions(session.config)
-    lines = []
+    lines: list[str] = []
+    wide = max([7, *(len(one.where) for one in found)])
     for one in found:
-        lines.append(f"{'ok' if one.ok else 'not ok' if one.needed else 'note':<7} {one.where:<7} {one.what}")
+        lines.append(f"{'ok' if one.ok else 'not ok' if one.needed else 'note':<7} {one.where:<{wide}} {one.what}")
         if not one.ok and one.mend:
-            lines += [f"{'':16}{line}" for line in one.mend.splitlines()]
+            lines += [f"{'':{wide + 9}}{line}" for line in one.mend.splitlines()]
     missing = sum(1 for one in found if one.needed and not one.ok)
     show(session, {"ok": not missing, "preconditions": [one._asdict() for one in found]}, *lines)
     if missing:
@@ -60,32 +61,32 @@ def check(session: Session, losses: bool, driver: Any, strict: bool, as_json: bo
 
 
 def _losses(session: Session, driver: Any, *, strict: bool) -> None:  # noqa: ANN401
-    from daemon.cli.lost import none_lost
+    from daemon.cli.lost import losses_of
+    from daemon.cli.targets import Told, on_each
     from daemon.losses.ahead import Pair
     from daemon.progress import Progress
 
-    config = session.config
-    chosen = driver or (config.target.driver if config.target else "native")
-    version, supposed = _version(config)
-    drafts = config.source.drafts if config.source else False
-    pair = Pair(chosen, version, config.people.passwords, drafts)
-    with Progress("looking through", "objects") as progress:
-        expected = _expected(config, pair, progress)
-    told = expected.summary.told()
-    where = "source" if config.source else "log"
-    head = f"driver {chosen} into DSpace {version}{' (supposed)' if supposed else ''}: "
-    head += f"{counted(sum(expected.objects.values()), 'object')} in the {where}"
-    result = {
-        "driver": chosen,
-        "version": version,
-        "read": where,
-        "objects": {kind.value: count for kind, count in expected.objects.items()},
-        "losses": told,
-    }
-    lines = expected.summary.text(verb="would be lost", full=session.verbose) or ["nothing would be lost"]
-    show(session, result, head, *lines)
-    if strict:
-        none_lost(expected.summary)
+    def ahead(config: Config) -> Told:
+        chosen = driver or (config.target.driver if config.target else "native")
+        version, supposed = _version(config)
+        drafts = config.source.drafts if config.source else False
+        pair = Pair(chosen, version, config.people.passwords, drafts)
+        with Progress("looking through", "objects") as progress:
+            expected = _expected(config, pair, progress)
+        where = "source" if config.source else "log"
+        head = f"driver {chosen} into DSpace {version}{' (supposed)' if supposed else ''}: "
+        head += f"{counted(sum(expected.objects.values()), 'object')} in the {where}"
+        result = {
+            "driver": chosen,
+            "version": version,
+            "read": where,
+            "objects": {kind.value: count for kind, count in expected.objects.items()},
+            "losses": expected.summary.told(),
+        }
+        lines = expected.summary.text(verb="would be lost", full=session.verbose) or ["nothing would be lost"]
+        return Told(result, [head, *lines], losses_of(expected.summary) if strict else None)
+
+    on_each(session, ahead)
 
 
 def _version(config: Config) -> tuple[str, bool]:

@@ -19,18 +19,17 @@ def config() -> None:
 def show_config(session: Session, as_json: bool) -> None:
     """Print every key with its value and where it comes from: the file, a variable, or the default."""
     session.json = as_json
-    from daemon.config import SECTIONS, origins
+    from daemon.config import origins, sections
     from daemon.redaction import hidden
 
     values, places = session.config, origins(session.path)
     told: dict[str, dict[str, dict[str, object]]] = {}
     rows = []
-    for name, kind in SECTIONS.items():
-        section = getattr(values, name)
-        if section is None:
-            continue
+    for name, section in sections(values).items():
         told[name] = {}
-        for key in kind.__struct_fields__:
+        for key in section.__struct_fields__:
+            if (name, key) not in places:
+                continue
             value, place = hidden(getattr(section, key)), places[name, key]
             if key == "password" and value:
                 value = "***"
@@ -56,7 +55,9 @@ def example(session: Session, as_json: bool) -> None:
 def check(session: Session, as_json: bool) -> None:
     """Say whether the file can be read and every key is known. Connects to nothing."""
     session.json = as_json
-    sections = [name for name in ("source", "target") if getattr(session.config, name) is not None]
+    config = session.config
+    sections = ["source"] if config.source is not None else []
+    sections += [one.table.strip("[]") for one in config.each()]
     show(
         session,
         {"ok": True, "file": str(session.path), "sections": sections},

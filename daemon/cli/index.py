@@ -33,6 +33,8 @@ def index(session: Session, everything: bool, dry_run: bool, as_json: bool) -> N
     """
     session.json = as_json
     config = session.config
+    if config.targets:
+        config.need_target()
     session.messages()
     from daemon.indexing import index_once, planned_now
     from daemon.pipeline import Stop

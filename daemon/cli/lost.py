@@ -11,6 +11,7 @@ from daemon.cli.output import counted
 if TYPE_CHECKING:
     from daemon.cli.session import Session
     from daemon.losses.summary import Summary
+    from events.errors import LossesFound
 
 strict_option = click.option(
     "--strict", is_flag=True, help="End with exit code 11 if something could not be carried. It is done all the same."
@@ -36,9 +37,16 @@ def lost(session: Session, losses: Summary) -> list[str]:
     return losses.text(full=session.verbose)
 
 
-def none_lost(losses: Summary) -> None:
-    """Raise LossesFound if there is any."""
+def losses_of(losses: Summary) -> LossesFound | None:
+    """The error that says that there are losses; None if there is none."""
     from events.errors import LossesFound
 
-    if losses:
-        raise LossesFound(f"{counted(len(losses.lines), 'kind')} of losses, {counted(len(losses), 'row')}")
+    if not losses:
+        return None
+    return LossesFound(f"{counted(len(losses.lines), 'kind')} of losses, {counted(len(losses), 'row')}")
+
+
+def none_lost(losses: Summary) -> None:
+    """Raise LossesFound if there is any."""
+    if found := losses_of(losses):
+        raise found

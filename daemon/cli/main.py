@@ -41,7 +41,7 @@ from daemon.cli import (
     verify,
     why,
 )
-from daemon.cli.session import DEFAULT, VARIABLE, Session
+from daemon.cli.session import DEFAULT, TARGET, VARIABLE, Session
 from daemon.redaction import hide
 from events.errors import AipstreamError, Interrupted
 
@@ -61,6 +61,12 @@ EPILOG = (
     show_default=True,
     help=f"The configuration. [env: {VARIABLE}]",
 )
+@click.option(
+    "--target",
+    metavar="NAME",
+    envvar=TARGET,
+    help=f"The target that the verb is about, where there are several: that of [targets.NAME]. [env: {TARGET}]",
+)
 @click.option("--verbose", is_flag=True, help="Say more, and show the traceback of an error.")
 @click.option(
     "--log-format",
@@ -71,9 +77,15 @@ EPILOG = (
 )
 @click.version_option(package_name="aipstream", prog_name="aipstream")
 @click.pass_context
-def aipstream(context: click.Context, path: Path, verbose: bool, log_format: Any) -> None:  # noqa: ANN401
+def aipstream(
+    context: click.Context,
+    path: Path,
+    target: str | None,
+    verbose: bool,
+    log_format: Any,  # noqa: ANN401
+) -> None:
     """Keep a second DSpace exactly like the first, with the whole way there as a log that can be replayed."""
-    context.obj = Session(path, verbose, log_format)
+    context.obj = Session(path, verbose, log_format, target=target)
 
 
 for verb in (

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from daemon.cli.output import counted, dry_run_option, json_option, show, table
 from daemon.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from daemon.config import Config
+    from daemon.parking import Aside
 
 
 @click.group(invoke_without_command=True)
@@ -28,23 +35,36 @@ def list_parked(session: Session, as_json: bool) -> None:
     """List everything that is parked."""
     session.json = as_json
     session.messages()
-    from daemon.parking import parked
+    from daemon.cli.targets import Told, on_each
+    from daemon.parking import parked, parked_on_capture, parked_on_replay
 
-    found = parked(session.config)
-    show(
-        session,
-        {"parked": [one._asdict() for one in found]},
-        *(
-            table(
-                ("side", "kind", "uuid", "since", "tries", "error", "reason"),
-                [
-                    (one.side, one.kind, one.uuid, one.since[:19] + "Z", one.attempts, one.error, one.reason)
-                    for one in found
-                ],
-            )
-            or ["nothing is parked"]
-        ),
-    )
+    config = session.config
+    if not config.targets:
+        found = parked(config)
+        show(session, _told(found), *_listed(found))
+        return
+    captured = parked_on_capture(config)
+
+    def of_one(config: Config) -> Told:
+        found = parked_on_replay(config)
+        return Told(_told(found), _listed(found))
+
+    on_each(session, of_one, before=_told(captured), lines=table(_HEAD, _rows(captured)))
+
+
+_HEAD = ("side", "kind", "uuid", "since", "tries", "error", "reason")
+
+
+def _told(found: Sequence[Aside]) -> dict[str, Any]:
+    return {"parked": [one._asdict() for one in found]}
+
+
+def _rows(found: Sequence[Aside]) -> list[tuple[object, ...]]:
+    return [(one.side, one.kind, one.uuid, one.since[:19] + "Z", one.attempts, one.error, one.reason) for one in found]
+
+
+def _listed(found: Sequence[Aside]) -> list[str]:
+    return table(_HEAD, _rows(found)) or ["nothing is parked"]
 
 
 @park.command(name="show")
@@ -55,16 +75,36 @@ def show_parked(session: Session, uuid: str, as_json: bool) -> None:
     """Tell all that is known of one parked object."""
     session.json = as_json
     session.messages()
-    from daemon.parking import parked
+    from daemon.cli.targets import Told, on_each
+    from daemon.parking import parked, parked_on_capture, parked_on_replay
     from events.errors import ConfigError
 
-    found = parked(session.config, [uuid.lower()])
-    if not found:
-        raise ConfigError(f"{uuid} is not parked", "`aipstream park` lists what is.")
-    lines = []
-    for one in found:
-        lines += [f"{name + ':':<10} {value}" for name, value in one._asdict().items() if value not in (0, ())]
-    show(session, {"parked": [one._asdict() for one in found]}, *lines)
+    config, wanted = session.config, [uuid.lower()]
+    missing = ConfigError(f"{uuid} is not parked", "`aipstream park` lists what is.")
+    if not config.targets:
+        found = parked(config, wanted)
+        if not found:
+            raise missing
+        show(session, _told(found), *_whole(found))
+        return
+    captured = parked_on_capture(config, wanted)
+    seen = len(captured)
+
+    def of_one(config: Config) -> Told:
+        nonlocal seen
+        found = parked_on_replay(config, wanted)
+        seen += len(found)
+        return Told(_told(found), _whole(found) or ["not parked"])
+
+    on_each(session, of_one, before=_told(captured), lines=_whole(captured))
+    if not seen:
+        raise missing
+
+
+def _whole(found: Sequence[Aside]) -> list[str]:
+    return [
+        f"{name + ':':<10} {value}" for one in found for name, value in one._asdict().items() if value not in (0, ())
+    ]
 
 
 @park.command()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from daemon.cli.lost import lost, none_lost, strict_option
-from daemon.cli.output import counted, dry_run_option, json_option, show, table
+from daemon.cli.lost import losses_of, lost, strict_option
+from daemon.cli.output import counted, dry_run_option, json_option, table
 from daemon.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
+    from daemon.cli.targets import Told
+    from events.errors import AipstreamError
     from events.event import Position
     from events.log import Log
 
@@ -61,14 +64,16 @@ def replay(
 
     POSITION is the number of an event, an LSN of the source (16/B374D848), or a time in UTC (2026-01-31T14:05:00),
     which stand for the last event at or before them. Exit code 3 says that events are parked, and with `--strict` 11
-    that something could not be carried.
+    that something could not be carried. Several targets are brought up one after the other; one that fails holds up
+    none of the others.
     """
     session.json = as_json
-    config = session.config
     session.messages()
     from daemon.catch_up import replay_current
     from daemon.cli.index import outcome
     from daemon.cli.over_backup import over_backup as bring_over
+    from daemon.cli.targets import Told, on_each
+    from daemon.config import Config
     from daemon.indexing import index_current
     from daemon.parts import log_of
     from daemon.pipeline import Stop
@@ -77,8 +82,9 @@ def replay(
     from daemon.replay_loop import told
     from events.errors import ConfigError, ObjectsParked
 
-    config.need_target()
-    log = log_of(config)
+    if not session.config.targets or over_backup:
+        session.config.need_target()
+    log = log_of(session.config)
     after = position_of(log, begin) if begin else None
     until = min(position_of(log, end), log.end()) if end else log.end()
     if over_backup:
@@ -88,35 +94,35 @@ def replay(
         bring_over(session, until, dry_run=dry_run)
         return
     anew = [uuid_of(log, thing) for thing in again]
-    own = own_position(config, log)
-    if after is not None and after > own:
-        raise ConfigError(
-            f"--from {begin}: the target is at position {own}, so {counted(after - own, 'event')} would be left out",
-            "Leave --from away to go on where the target is.",
-        )
-    if dry_run:
-        _would(session, log, own if after is None else after, until, own, anew)
-        return
-    log.close()
     stop = Stop()
-    with (
-        stop.on_signals(),
-        Progress("replaying", "events") as progress,
-        Progress("indexing", "runs") as telling,
-    ):
-        applied, moved, position, parked = replay_current(
-            config,
-            after=after,
-            until=until,
-            on_drift=on_drift,
-            again=anew,
-            stopped=stop,
-            told=lambda done, total: progress.to(done, total),
-        )
-        indexed, more = outcome(index_current(config, stopped=stop, progress=telling.to))
-    show(
-        session,
-        {
+
+    def one(config: Config) -> Told:
+        own = own_position(config, log)
+        if after is not None and after > own:
+            left = counted(after - own, "event")
+            raise ConfigError(
+                f"--from {begin}: the target is at position {own}, so {left} would be left out",
+                "Leave --from away to go on where the target is.",
+            )
+        if dry_run:
+            return _would(log, own if after is None else after, until, own, anew)
+        with Progress("replaying", "events") as progress, Progress("indexing", "runs") as telling:
+            applied, moved, position, parked = replay_current(
+                config,
+                after=after,
+                until=until,
+                on_drift=on_drift,
+                again=anew,
+                stopped=stop,
+                told=lambda done, total: progress.to(done, total),
+            )
+            indexed, more = outcome(index_current(config, stopped=stop, progress=telling.to))
+        error: AipstreamError | None = None
+        if parked:
+            error = ObjectsParked(f"parked: {counted(parked, 'event')} could not be applied")
+        elif strict:
+            error = losses_of(applied.losses)
+        result = {
             "applied": told(applied),
             "sequences": {each.sequence: each.next_after for each in moved},
             "position": position,
@@ -125,31 +131,32 @@ def replay(
             "drifted": [each._asdict() for each in applied.drifted],
             "differing": applied.differing,
             "losses": applied.losses.told(),
-        },
-        "replayed: "
-        + (", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in told(applied).items()) or "nothing new"),
-        *(f"edited on the target: {each.kind.value} {each.handle or each.uuid}" for each in applied.drifted),
-        *lost(session, applied.losses),
-        *(f"written, but reads back otherwise: {uuid}" for uuid in applied.differing),
-        *(f"sequence {each.sequence}: next is {each.next_after}" for each in moved),
-        f"the target is at position {position:,}",
-        *more,
-    )
-    if parked:
-        raise ObjectsParked(f"parked: {counted(parked, 'event')} could not be applied")
-    if strict:
-        none_lost(applied.losses)
+        }
+        counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in told(applied).items())
+        lines = [
+            f"replayed: {counts or 'nothing new'}",
+            *(f"edited on the target: {each.kind.value} {each.handle or each.uuid}" for each in applied.drifted),
+            *lost(session, applied.losses),
+            *(f"written, but reads back otherwise: {uuid}" for uuid in applied.differing),
+            *(f"sequence {each.sequence}: next is {each.next_after}" for each in moved),
+            f"the target is at position {position:,}",
+            *more,
+        ]
+        return Told(result, lines, error)
+
+    with closing(log), stop.on_signals():
+        on_each(session, one)
 
 
-def _would(session: Session, log: Log, after: Position, until: Position, own: Position, again: list[str]) -> None:
+def _would(log: Log, after: Position, until: Position, own: Position, again: list[str]) -> Told:
+    from daemon.cli.targets import Told
+
     counts: dict[tuple[str, str], int] = {}
     for entry in log.read(after, until=until):
         name = entry.event.kind.value, entry.event.type.value
         counts[name] = counts.get(name, 0) + 1
-    log.close()
     rows = [(kind, what, f"{count:,}") for (kind, what), count in sorted(counts.items())]
-    show(
-        session,
+    return Told(
         {
             "dry_run": True,
             "from": after,
@@ -158,6 +165,8 @@ def _would(session: Session, log: Log, after: Position, until: Position, own: Po
             "again": again,
             "events": [{"kind": kind, "type": what, "events": count} for (kind, what), count in sorted(counts.items())],
         },
-        f"would replay positions {after + 1:,} to {until:,}" if until > after else "nothing to replay",
-        *table(("kind", "type", "events"), rows),
+        [
+            f"would replay positions {after + 1:,} to {until:,}" if until > after else "nothing to replay",
+            *table(("kind", "type", "events"), rows),
+        ],
     )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from daemon.cli.lost import lost, none_lost, strict_option
-from daemon.cli.output import counted, json_option, show
+from daemon.cli.lost import losses_of, lost, strict_option
+from daemon.cli.output import counted, json_option
 from daemon.cli.session import Session, pass_session
+
+if TYPE_CHECKING:
+    from daemon.catch_up import Caught
+    from events.errors import AipstreamError
 
 
 @click.command()
@@ -23,7 +29,9 @@ def run(session: Session, until_current: bool, strict: bool, as_json: bool) -> N
 
     SIGTERM or Ctrl-C ends it after the batches that are under way; it can be killed at any time and started again.
     Without [target] it only captures, without [source] it only replays. With `--until-current`, exit code 3 says
-    that objects are parked, and with `--strict` 11 that something could not be carried.
+    that objects are parked, and with `--strict` 11 that something could not be carried. Several targets are served each
+    by itself: one that is down is tried again and holds up none of the others; with `--until-current` the exit code is
+    that of the first that failed.
     """
     session.json = as_json
     config = session.config
@@ -40,36 +48,82 @@ def run(session: Session, until_current: bool, strict: bool, as_json: bool) -> N
 
 def _until_current(session: Session, *, strict: bool) -> None:
     from daemon.catch_up import catch_up
-    from daemon.cli.index import outcome
+    from daemon.cli.targets import Told, on_each
+    from daemon.config import Config
     from daemon.pipeline import Stop
     from daemon.progress import Progress
-    from daemon.replay_loop import told
     from events.errors import ObjectsParked
 
     stop = Stop()
-    with (
-        stop.on_signals(),
-        Progress("capturing", "objects") as capture,
-        Progress("replaying", "events") as replay,
-        Progress("indexing", "runs") as index,
-    ):
-        caught = catch_up(
-            session.config,
-            capturing=lambda done, total, kind: capture.to(done, total, kind.value),
-            replaying=lambda done, total: replay.to(done, total),
-            indexing=index.to,
-            stopped=stop,
+    several = bool(session.config.targets)
+
+    def caught_up(config: Config, *, capture: bool) -> Caught:
+        with (
+            Progress("capturing", "objects") as capturing,
+            Progress("replaying", "events") as replaying,
+            Progress("indexing", "runs") as indexing,
+        ):
+            return catch_up(
+                config,
+                capturing=lambda done, total, kind: capturing.to(done, total, kind.value),
+                replaying=lambda done, total: replaying.to(done, total),
+                indexing=indexing.to,
+                stopped=stop,
+                capture=capture,
+            )
+
+    def one(config: Config) -> Told:
+        caught = caught_up(config, capture=not several)
+        result, lines = _told(session, caught)
+        parked = {"capture": caught.parked_on_capture, "replay": caught.parked_on_replay}
+        error: AipstreamError | None = None
+        if several:
+            parked = {"replay": caught.parked_on_replay}
+            del result["captured"]
+            if caught.parked_on_replay:
+                error = ObjectsParked(f"parked: {caught.parked_on_replay:,} objects")
+        elif any(parked.values()):
+            error = ObjectsParked(
+                f"parked: {parked['capture']:,} on the source's side, {parked['replay']:,} on the target's"
+            )
+        if error is None and strict and caught.applied:
+            error = losses_of(caught.applied.losses)
+        return Told({**result, "parked": parked}, lines, error)
+
+    with stop.on_signals():
+        if not several:
+            on_each(session, one)
+            return
+        first = caught_up(session.config, capture=True)
+        aside = first.parked_on_capture
+        on_each(
+            session,
+            one,
+            before={
+                "captured": first.captured._asdict() if first.captured else None,
+                "parked": {"capture": aside},
+            },
+            lines=_captured(first),
+            error=ObjectsParked(f"parked: {aside:,} on the source's side") if aside else None,
         )
-    captured = caught.captured._asdict() if caught.captured else None
+
+
+def _captured(caught: Caught) -> list[str]:
+    if not caught.captured:
+        return []
+    captured = caught.captured
+    contents = counted(captured.blobs, "new content")
+    return [f"captured: {captured.put:,} put, {captured.deleted:,} deleted, {contents}"]
+
+
+def _told(session: Session, caught: Caught) -> tuple[dict[str, Any], list[str]]:
+    """What came of a round, as JSON but for what is parked, and as lines."""
+    from daemon.cli.index import outcome
+    from daemon.replay_loop import told
+
     applied = told(caught.applied) if caught.applied else None
     moved = {change.sequence: change.next_after for change in caught.sequences}
-    parked = {"capture": caught.parked_on_capture, "replay": caught.parked_on_replay}
-    lines = []
-    if caught.captured:
-        lines.append(
-            f"captured: {caught.captured.put:,} put, {caught.captured.deleted:,} deleted, "
-            f"{counted(caught.captured.blobs, 'new content')}"
-        )
+    lines = _captured(caught)
     if applied is not None:
         lines.append(
             "replayed: "
@@ -79,21 +133,13 @@ def _until_current(session: Session, *, strict: bool) -> None:
         lines.append(f"sequences: {len(moved):,} moved" if moved else "sequences: all ahead")
         lines.append(f"the target is at position {caught.position:,}")
     indexed, more = outcome(caught.indexed)
-    show(
-        session,
-        {
-            "captured": captured,
-            "applied": applied,
-            "sequences": moved,
-            "position": caught.position,
-            "parked": parked,
-            "indexed": indexed,
-            "losses": caught.applied.losses.told() if caught.applied else [],
-        },
-        *lines,
-        *more,
-    )
-    if any(parked.values()):
-        raise ObjectsParked(f"parked: {parked['capture']:,} on the source's side, {parked['replay']:,} on the target's")
-    if strict and caught.applied:
-        none_lost(caught.applied.losses)
+    result = {
+        "captured": caught.captured._asdict() if caught.captured else None,
+        "applied": applied,
+        "sequences": moved,
+        "position": caught.position,
+        "parked": {},
+        "indexed": indexed,
+        "losses": caught.applied.losses.told() if caught.applied else [],
+    }
+    return result, [*lines, *more]

@@ -13,25 +13,30 @@ if TYPE_CHECKING:
     from daemon.config import Config
 
 VARIABLE = "AIPSTREAM_CONFIG"
+TARGET = "AIPSTREAM_TARGET"
 DEFAULT = "aipstream.toml"
 
 
 @dataclass
 class Session:
-    """One invocation. `json` is set by the verb, so that an error is told in the same form; `printed`: a result was."""
+    """One invocation. `json` is set by the verb, so that an error is told in the same form; `printed`: a result was;
+    `target`: the one that was chosen of several.
+    """
 
     path: Path
     verbose: bool = False
     log_format: Literal["text", "json"] = "text"
     json: bool = False
     printed: bool = False
+    target: str | None = None
 
     @cached_property
     def config(self) -> Config:
         """The configuration. Raises ConfigError. From here on its passwords are hidden wherever they would stand."""
         from daemon.config import load
 
-        return concealed(load(self.path))
+        config = concealed(load(self.path))
+        return config.of(self.target) if self.target else config
 
     def messages(self, *, running: bool = False) -> None:
         """Let messages be heard: all of a daemon's, only the warnings of a short verb."""
@@ -49,8 +54,10 @@ def concealed(config: Config) -> Config:
     """The same; from here on its passwords are hidden."""
     from daemon.redaction import conceal, protect
 
-    for end, section in (("source", config.source), ("target", config.target)):
-        if section is not None:
-            protect(end, section.dsn)
-    conceal(config.index.password)
+    if config.source is not None:
+        protect("source", config.source.dsn)
+    for one in config.each():
+        protect(one.table.strip("[]"), one.target.dsn if one.target else "")
+    for one in config.each() or [config]:
+        conceal(one.index.password)
     return config

@@ -24,14 +24,30 @@ def status(session: Session, as_json: bool) -> None:
 
 
 def _lines(told: dict[str, Any]) -> list[str]:
-    log, capture, replay, lag = told["log"], told["capture"], told["replay"], told["lag"]
+    log, capture = told["log"], told["capture"]
     lines = [f"log      {log['end']:,} events" + (f", the last committed {log['commit_time']}" if log["end"] else "")]
     if capture is not None:
         lines.append("capture  " + (_failed(capture) or _capture(capture)))
         if "slot" in capture:
             lines.append("slot     " + (_failed(capture["slot"]) or _slot(capture["slot"])))
+    for name, of in told.get("targets", {}).items():
+        lines += [f"{name}:", *(f"  {line}" for line in _target(of))]
+    lines += [] if "targets" in told else _target(told)
+    lines.append("checked  " + (_failed(told["checked"]) or _checked(told["checked"])))
+    if told["copied"] is not None:
+        lines.append("copied   " + _copied(told["copied"]))
+    return lines
+
+
+def _target(told: dict[str, Any]) -> list[str]:
+    """What concerns one target."""
+    replay, lag = told["replay"], told["lag"]
+    lines = []
     if replay is not None:
         lines.append("replay   " + (_failed(replay) or _replay(replay)))
+        if "ended" in replay:
+            ended = replay["ended"]
+            lines.append(f"         ENDED {ended['at']} by {ended['kind']}: {ended['error']}")
     if lag["events"] is not None:
         lines.append(
             f"lag      {lag['events']:,} events, {lag['seconds']:,.1f} s"
@@ -40,9 +56,6 @@ def _lines(told: dict[str, Any]) -> list[str]:
     if told["index"] is not None:
         lines.append("index    " + _index(told["index"]))
     lines.append("verified " + _verified(told["verified"]))
-    lines.append("checked  " + (_failed(told["checked"]) or _checked(told["checked"])))
-    if told["copied"] is not None:
-        lines.append("copied   " + _copied(told["copied"]))
     return lines
 
 

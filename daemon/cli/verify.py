@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from daemon.cli.output import counted, json_option, show, table
+from daemon.cli.output import counted, json_option, table
 from daemon.cli.session import Session, pass_session
 from daemon.cli.verify_log import log_options, verify_log
 
@@ -62,7 +62,6 @@ def verify(
         raise click.UsageError("--log compares nothing: neither --details nor --wait go with it")
     if not of_log and (read_blobs is not None or seconds or most_bytes or parse or restart):
         raise click.UsageError("--read-blobs, --seconds, --bytes, --parse and --restart go with --log")
-    config = session.config
     session.messages()
     if of_log:
         verify_log(
@@ -76,34 +75,40 @@ def verify(
         )
         return
     from daemon import verify as proof
+    from daemon.cli.targets import Told, on_each
+    from daemon.config import Config
     from daemon.progress import Progress
     from daemon.schedule import remember_verified
     from events.errors import VerificationDiffers
 
-    source, target = config.need_source(), config.need_database("verify")
-    people, drafts = config.people.passwords, source.drafts
-    with Progress("comparing", "objects") as progress:
-        report = proof.verify(
-            source.dsn,
-            target.dsn,
-            passwords=people,
-            drafts=drafts,
-            limit=limit,
-            details=details,
-            progress=lambda kind, count: progress.to(count, note=kind.value),
-        )
-    deadline = time.monotonic() + patience
-    while report.differences and not report.more and time.monotonic() < deadline:
-        time.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
-        report.differences = proof.recheck(source.dsn, target.dsn, report.differences, passwords=people, drafts=drafts)
-    different = len(report.differences) + report.more
-    remember_verified(config, sum(report.compared.values()), different, sample=False)
-    show(session, _told(report), *_lines(report))
-    if not report.equal:
-        raise VerificationDiffers(
+    def compared(config: Config) -> Told:
+        source, target = config.need_source(), config.need_database("verify")
+        people, drafts = config.people.passwords, source.drafts
+        with Progress("comparing", "objects") as progress:
+            report = proof.verify(
+                source.dsn,
+                target.dsn,
+                passwords=people,
+                drafts=drafts,
+                limit=limit,
+                details=details,
+                progress=lambda kind, count: progress.to(count, note=kind.value),
+            )
+        deadline = time.monotonic() + patience
+        while report.differences and not report.more and time.monotonic() < deadline:
+            time.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
+            report.differences = proof.recheck(
+                source.dsn, target.dsn, report.differences, passwords=people, drafts=drafts
+            )
+        different = len(report.differences) + report.more
+        remember_verified(config, sum(report.compared.values()), different, sample=False)
+        differs = VerificationDiffers(
             f"{counted(different, 'object')} of {sum(report.compared.values()):,} "
             f"{'differs' if different == 1 else 'differ'} at LSN {report.lsn}"
         )
+        return Told(_told(report), _lines(report), None if report.equal else differs)
+
+    on_each(session, compared)
 
 
 def _told(report: Report) -> dict[str, object]:

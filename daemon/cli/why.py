@@ -15,7 +15,7 @@ from daemon.cli.session import Session, pass_session
 def why(session: Session, thing: str, as_json: bool) -> None:
     """Tell everything that happened to one object, in words: when, in which transaction, what changed by it.
 
-    With a target configured, also what became of each event there.
+    With a target configured, also what became of each event there; with several, how it stands on each.
     """
     session.json = as_json
     session.messages()
@@ -24,9 +24,10 @@ def why(session: Session, thing: str, as_json: bool) -> None:
     from daemon.history.why import steps
     from daemon.parts import log_of, reading
     from daemon.positions import uuid_of
-    from events.errors import ConfigError
+    from events.errors import AipstreamError, ConfigError
 
     config = session.config
+    targets: dict[str, str] = {}
     with closing(log_of(config)) as log:
         uuid = uuid_of(log, thing)
         applied = parked = None
@@ -35,6 +36,13 @@ def why(session: Session, thing: str, as_json: bool) -> None:
                 applied = books.position(log.identity)
                 parked = next(iter(books.parked([uuid])), None)
         found = list(steps(log, uuid, applied, parked))
+        for one in config.each() if config.targets else ():
+            try:
+                with reading(one) as books:
+                    there = bool(books.parked([uuid])), books.position(log.identity)
+                targets[one.name] = _stands(found[-1].position, *there) if found else ""
+            except AipstreamError as error:
+                targets[one.name] = f"not known: {error}"
     if not found:
         raise ConfigError(f"the log has no event of {thing}", "`aipstream log` lists what it has.")
     last = found[-1]
@@ -48,10 +56,11 @@ def why(session: Session, thing: str, as_json: bool) -> None:
         if step.target and step.target != "applied":
             lines.append(f"    target: {step.target}")
     if applied is not None:
-        stands = "parked" if parked else "up to date" if last.position <= applied else "behind"
-        lines.append(f"on the target: {stands}")
-    show(
-        session,
-        {"uuid": uuid, "kind": last.kind, "handle": last.handle, "events": [s._asdict() for s in found]},
-        *lines,
-    )
+        lines.append(f"on the target: {_stands(last.position, bool(parked), applied)}")
+    lines += [f"on {name}: {stands}" for name, stands in targets.items()]
+    result = {"uuid": uuid, "kind": last.kind, "handle": last.handle, "events": [s._asdict() for s in found]}
+    show(session, result | ({"targets": targets} if targets else {}), *lines)
+
+
+def _stands(last: int, parked: bool, applied: int) -> str:
+    return "parked" if parked else "up to date" if last <= applied else "behind"
