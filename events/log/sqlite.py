@@ -23,7 +23,7 @@ from events.errors import GapInLog
 from events.event import BEGINNING, Event, Position
 from events.log import Entry
 from events.log import sqlite_file as file
-from events.log.chain import UNCHAINED, Record, damaged, link, read_record, recorded
+from events.log.chain import Record, read_record, recorded
 from events.log.sqlite_headers import SqliteHeaders
 from events.log.sqlite_rows import CHAIN, EVENT, PAYLOAD, entry, rows
 
@@ -105,33 +105,19 @@ class SqliteLog(SqliteHeaders):
         no more.
         """
         page: list[Record] = []
-        room, chain = PAGE_BYTES, None
+        room = PAGE_BYTES
         with self.transaction() as connection:
-            end = self.end_in(connection)
-            if not BEGINNING <= after <= end:
-                raise GapInLog(
-                    f"there is no position {after} in the log {self.path}, which ends at {end}: "
-                    "it was cut off or exchanged"
-                )
-            expected = after + 1
-            with connection.execute(self.queries.page, {"after": after, "most": most}) as found:
-                while expected <= min(end, after + most) and room > 0:
-                    try:
-                        row = self._expected(found.fetchone(), expected, chain)
-                        chain = row[CHAIN]
-                        page.append(read_record(row[: CHAIN + 1], row[CHAIN + 1], thinned=row[-1] is not None))
-                    except GapInLog as fault:
-                        return page, expected - 1, fault
-                    room -= len(page[-1].event.payload)
-                    expected += 1
-        return page, expected - 1, None
-
-    def _expected(self, row: Row[Any] | None, position: Position, chain: bytes | None) -> Row[Any]:
-        if row is None or row[0] != position:
-            raise GapInLog(f"position {position} is missing in the log {self.path}")
-        if chain is not None and link(chain, row[CHAIN - 1]) != row[CHAIN]:
-            raise damaged(position, UNCHAINED)
-        return row
+            rows = self.expected(connection, after, self.end_after(connection, after), most)
+            while room > 0:
+                try:
+                    row = next(rows, None)
+                    if row is None:
+                        break
+                    page.append(read_record(row[: CHAIN + 1], row[CHAIN + 1], thinned=row[-1] is not None))
+                except GapInLog as fault:
+                    return page, after + len(page), fault
+                room -= len(page[-1].event.payload)
+        return page, after + len(page), None
 
     def latest(self, uuid: Uuid, at: Position | None = None) -> Entry | None:
         """By the index (uuid, position)."""

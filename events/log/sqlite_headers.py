@@ -40,8 +40,8 @@ from events.errors import ConfigError, GapInLog, StorageUnusable
 from events.event import BEGINNING, Position, Type
 from events.log import Entry
 from events.log import sqlite_file as file
-from events.log.chain import NO_CHAIN, damaged, proved
-from events.log.sqlite_rows import EVENT, META, THINNED
+from events.log.chain import NO_CHAIN, UNCHAINED, damaged, link, proved
+from events.log.sqlite_rows import CHAIN, EVENT, META, THINNED
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 """Written so, the order of the texts is the order of the times."""
@@ -156,6 +156,31 @@ class SqliteHeaders:
             if values:
                 connection.execute(insert(table), values)
         connection.execute(update(META).where(META.c.key == "end").values(value=str(end)))
+
+    def end_after(self, connection: Connection, after: Position) -> Position:
+        """The end, in a transaction of this file. Raises GapInLog if it is before that position."""
+        end = self.end_in(connection)
+        if not BEGINNING <= after <= end:
+            raise GapInLog(
+                f"there is no position {after} in the log {self.path}, which ends at {end}: it was cut off or exchanged"
+            )
+        return end
+
+    def expected(self, connection: Connection, after: Position, end: Position, most: int) -> Iterator[Row[Any]]:
+        """The rows of `queries.page` after a position, each the next one and chained to the one before it.
+
+        In a transaction of this file. Raises GapInLog where one is not.
+        """
+        chain: bytes | None = None
+        with connection.execute(self.queries.page, {"after": after, "most": most}) as found:
+            for position in range(after + 1, min(end, after + most) + 1):
+                row = found.fetchone()
+                if row is None or row[0] != position:
+                    raise GapInLog(f"position {position} is missing in the log {self.path}")
+                if chain is not None and link(chain, row[CHAIN - 1]) != row[CHAIN]:
+                    raise damaged(position, UNCHAINED)
+                yield row
+                chain = row[CHAIN]
 
     def end(self) -> Position:
         """The last position. Raises GapInLog if rows are missing at the end."""
