@@ -10,11 +10,15 @@ Invariants that the contract tests (`tests/events/log/contract.py`) put to every
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from events.aip.model import Kind, Uuid
 from events.event import BEGINNING, Event, Position
 from events.log.chain import Record
+
+if TYPE_CHECKING:
+    from events.log.kafka_settings import Settings
 
 
 class Entry(NamedTuple):
@@ -35,6 +39,10 @@ class Log(Protocol):
 
     def append(self, batch: Sequence[Event]) -> list[Position]:
         """Keep the events, durably; return the position of each (of the first one kept, for a repeated id)."""
+        ...
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Be the only one who appends, on whatever machine, while it lasts. Raises Locked that names who is."""
         ...
 
     def read(self, after: Position, limit: int | None = None, *, until: Position | None = None) -> Iterator[Entry]:
@@ -168,15 +176,31 @@ class Copying(Protocol):
         ...
 
 
-def open_log(url: str, *, create: bool = False) -> Log:
-    """The log behind a URL (`sqlite:///path`). Raises ConfigError for an unknown scheme or a missing log."""
+def open_log(url: str, *, create: bool = False, kafka: Settings | None = None) -> Log:
+    """The log behind a URL: `sqlite:///path`, or `kafka://host:port/topic` with its settings.
+
+    Raises ConfigError for an unknown scheme or a missing log.
+    """
     from events.errors import ConfigError
 
     if url.startswith("sqlite:"):
         from events.log.sqlite import SqliteLog
 
         return SqliteLog(url, create=create)
-    raise ConfigError(f"[log] url: no log back end for {url.partition(':')[0]!r}", "Use sqlite:///path/to/log.sqlite")
+    if url.startswith("kafka:"):
+        try:
+            from events.log.kafka import KafkaLog
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"a log in Kafka needs the Python package {error.name}", "pip install aipstream[kafka]"
+            ) from error
+        if kafka is None:
+            raise ConfigError("a log in Kafka needs its settings", "Open it through `daemon.parts.log_of`.")
+        return KafkaLog(url, kafka, create=create)
+    raise ConfigError(
+        f"[log] url: no log back end for {url.partition(':')[0]!r}",
+        "Use sqlite:///path/to/log.sqlite or kafka://host:port/topic",
+    )
 
 
 def retention_of(log: Log) -> Retention:

@@ -14,6 +14,7 @@ Any number of processes and threads may read while one appends; several that app
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -44,6 +45,10 @@ class SqliteLog(SqliteHeaders):
         if create and self.status() is None:
             file.make(self.path)
         super().__init__(self.path, PAYLOAD)
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Nothing more: who captures holds the lock beside the state, and every transaction has the file's own."""
+        return nullcontext()
 
     def append(self, batch: Sequence[Event]) -> list[Position]:
         """One transaction. Raises Locked if another writer holds the log too long, StorageUnusable, ValueError."""

@@ -14,12 +14,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import uuid as uuids
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, bindparam, create_engine, event, insert, select, text, update
+from sqlalchemy import Connection, Engine, MetaData, bindparam, create_engine, event, insert, select, text, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
@@ -51,8 +51,11 @@ def path_of(url: str) -> Path:
     return Path(name).absolute()
 
 
-def make(path: Path) -> None:
-    """An empty log under that name, unless there is something already. Raises StorageUnusable."""
+def make(path: Path, tables: MetaData = TABLES, more: Mapping[str, str] | None = None) -> None:
+    """An empty log under that name, unless there is something already. Raises StorageUnusable.
+
+    With further `tables`, and `more` noted in `meta`, it is the index of a log that is elsewhere.
+    """
     new = path.with_name(f"{path.name}.new-{uuids.uuid4().hex}")
     try:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -60,8 +63,8 @@ def make(path: Path) -> None:
         engine = connections(new)
         try:
             with transaction(engine, new, write=True) as connection:
-                TABLES.create_all(connection)
-                first = {"format": FORMAT, "identity": str(uuids.uuid4()), "end": "0"}
+                tables.create_all(connection)
+                first = {"format": FORMAT, "identity": str(uuids.uuid4()), "end": "0", **(more or {})}
                 connection.execute(insert(META), [{"key": key, "value": value} for key, value in first.items()])
             use_wal(engine, new)
         finally:

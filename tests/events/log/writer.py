@@ -10,12 +10,12 @@ from __future__ import annotations
 import itertools
 import sys
 
-from events.log import open_log
+from events.log import Log, open_log
 from tests.events.samples import event
 
 
-def main(url: str, first: int, batch: int, batches: int | None = None) -> None:
-    log = open_log(url)
+def write(log: Log, first: int, batch: int, batches: int | None = None) -> None:
+    """What this process does."""
     for done in itertools.count() if batches is None else range(batches):
         start = first + done * batch
         log.append([event(lsn, payload=bytes([lsn % 251]) * 3000) for lsn in range(start, start + batch)])
@@ -23,4 +23,4 @@ def main(url: str, first: int, batch: int, batches: int | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))
+    write(open_log(sys.argv[1]), *map(int, sys.argv[2:]))

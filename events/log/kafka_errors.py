@@ -1,0 +1,144 @@
+"""What kafka-python's errors mean for a log.
+
+It tells the reason of a connection that fails (a wrong password, an unknown certificate) only to its own logger, and
+then waits in silence. So what it logs is kept here, and told with the error that comes of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from kafka import errors as kafka
+
+from events.errors import AipstreamError, ConfigError, GapInLog, Locked, StorageUnusable
+from events.log.kafka_settings import Place
+
+RECENT: Final = 60.0
+"""Seconds for which what was logged may be the reason of an error."""
+
+
+class LogUnreachable(StorageUnusable):
+    """The brokers of the log do not answer, or cannot take what is written. Nothing that was acknowledged is lost."""
+
+    hint = "Check that the brokers run and that [log] url names them; then start again, which resumes where it stopped."
+
+
+class TakenOver(Locked):
+    """Another process has begun to write into the log. This one has stopped, and can write nothing more."""
+
+    hint = "Only one captures at a time. Stop one of the two; `aipstream status` on either tells who holds the log."
+
+
+class _Reasons(logging.Handler):
+    """The last lines that the library has logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: deque[tuple[float, str]] = deque(maxlen=50)
+        self.guard = threading.Lock()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with self.guard:
+            self.lines.append((time.monotonic(), record.getMessage()))
+
+    def recent(self) -> list[str]:
+        since = time.monotonic() - RECENT
+        with self.guard:
+            return [line for moment, line in self.lines if moment >= since]
+
+
+_reasons: Final = _Reasons()
+
+
+def listen() -> None:
+    """Let the library tell its reasons here, and nowhere else."""
+    logger = logging.getLogger("kafka")
+    if _reasons not in logger.handlers:
+        logger.addHandler(_reasons)
+        logger.propagate = False
+
+
+_CONFIGURED: Final = (
+    ("SaslAuthenticationFailed", "the brokers refuse the account", "Check [kafka] user, password and mechanism."),
+    ("UnsupportedSaslMechanism", "the brokers do not know that mechanism", "Check [kafka] mechanism."),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "the certificate of the brokers is not signed by the authority that is trusted, or is of another name",
+        "Write the certificate of their authority into [kafka] ca; [log] url must name hosts as they are named there.",
+    ),
+    ("Handshake failed", "TLS with the brokers fails", "Check [kafka] security, and certificate and key if they ask."),
+    ("Invalid frame length", "the brokers answer in another protocol", 'They may want [kafka] security = "tls".'),
+    ("IllegalSaslState", "the brokers want no account, or another way to give it", "Check [kafka] mechanism."),
+)
+
+_FENCED: Final = (kafka.ProducerFencedError, kafka.InvalidProducerEpochError)
+_FORBIDDEN: Final = {
+    kafka.TopicAuthorizationFailedError: ("topic", "Read, Write, Describe, DescribeConfigs (and Create for `init`)"),
+    kafka.GroupAuthorizationFailedError: ("group", "Read, Describe"),
+    kafka.TransactionalIdAuthorizationFailedError: ("transactional-id", "Write, Describe"),
+    kafka.ClusterAuthorizationFailedError: ("cluster", "Create, or IdempotentWrite"),
+}
+
+
+def meaning(error: BaseException, place: Place) -> AipstreamError:
+    """Our error for one of the library's."""
+    if isinstance(error, AipstreamError):
+        return error
+    text = " ".join(str(error).split())
+    if isinstance(error, _FENCED):
+        return TakenOver(f"another aipstream has taken over the writing into the log {place}")
+    for kind, (what, rights) in _FORBIDDEN.items():
+        if isinstance(error, kind):
+            name = "" if what == "cluster" else f" {place.topic if what == 'topic' else names(place)}"
+            return ConfigError(
+                f"the account may not use the {what}{name} of the log {place}",
+                f"Grant it with kafka-acls --{what}{name}: {rights}.",
+            )
+    if isinstance(error, kafka.MessageSizeTooLargeError | kafka.RecordListTooLargeError):
+        return ConfigError(
+            f"the topic of the log {place} does not take a message of that size",
+            "Raise its max.message.bytes (`aipstream check` prints the command), or lower [kafka] largest.",
+        )
+    if isinstance(error, kafka.UnknownTopicOrPartitionError | kafka.UnknownTopicIdError):
+        return GapInLog(f"the topic of the log {place} is gone: it was deleted while it was in use")
+    if isinstance(error, kafka.LogTruncationError):
+        return GapInLog(f"the topic of the log {place} was cut off: a broker has lost what it had acknowledged")
+    if isinstance(error, kafka.OffsetOutOfRangeError | kafka.NoOffsetForPartitionError):
+        return GapInLog(f"the topic of the log {place} no longer has what was kept there ({text})", RETENTION)
+    if isinstance(error, kafka.CorruptRecordError):
+        return GapInLog(f"the log {place} is damaged: {text}")
+    said = _reasons.recent()
+    for sign, what, hint in _CONFIGURED:
+        if any(sign in line for line in (*said, text)):
+            reason = next((line.rpartition(": ")[2] for line in reversed(said) if sign in line), "")
+            return ConfigError(f"the log {place} cannot be reached: {what}{f' ({reason})' if reason else ''}", hint)
+    lost = next((line.partition("lost: ")[2] for line in reversed(said) if "lost: " in line), "")
+    return LogUnreachable(f"the log {place} cannot be used: {text}{f' (last: {lost})' if lost else ''}")
+
+
+RETENTION: Final = (
+    "Retention or kafka-delete-records has taken events away. Set retention.ms and retention.bytes of the topic to -1 "
+    "(`aipstream check` prints the command); then take a new snapshot into a new topic, or restore the log from a copy."
+)
+
+
+def names(place: Place) -> str:
+    """The transactional id of who writes the log, and the group that holds the lease."""
+    return f"aipstream.{place.topic}"
+
+
+@contextmanager
+def told(place: Place) -> Iterator[None]:
+    """The library's errors, raised as ours."""
+    try:
+        yield
+    except kafka.KafkaError as error:
+        raise meaning(error, place) from error
+    except OSError as error:
+        raise LogUnreachable(f"the log {place} cannot be reached: {error.strerror or error}") from error

@@ -1,0 +1,377 @@
+"""The log in a topic of Kafka, as it is read.
+
+Invariants:
+
+* Each message carries its position, its checksum and the chain (`events.log.kafka_record`). What is missing, foreign or
+  damaged is a GapInLog; readers see committed records only.
+* The index (`events.log.kafka_index`) holds no more than the topic, and can be thrown away. It is brought to the end
+  before anything is told that depends on the end.
+* A page is in memory before its first event is given, so nothing is held up while a consumer thinks.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Row
+
+from events.aip.model import Kind, Uuid
+from events.errors import AipstreamError, BlobMissing, ConfigError, GapInLog
+from events.event import BEGINNING, Position
+from events.log import Entry, kafka_index, kafka_lease
+from events.log import kafka_topic_settings as topic_settings
+from events.log.chain import Record, read_record
+from events.log.kafka_errors import LogUnreachable
+from events.log.kafka_index import CLAIM, OFFSET, PARTITION, KafkaIndex, Standing, Topic
+from events.log.kafka_lease import Lease
+from events.log.kafka_record import COMPACTED, Kept, claimed
+from events.log.kafka_settings import PATIENCE, Settings, place_of
+from events.log.kafka_topic import Found, TopicReader
+from events.log.sqlite_rows import CHAIN
+
+logger = structlog.get_logger(__name__)
+
+PAGE_EVENTS: Final = 500
+PAGE_BYTES: Final = 8 * 1024 * 1024
+
+MANY: Final = 10_000
+"""Records read into the index at once, after which it is told that this takes a while."""
+
+
+class KafkaReading:
+    """See `events.log.Log`.
+
+    `create` makes the topic, and the log in it, if there is none. Raises ConfigError for a topic that is missing or
+    used for something else, GapInLog where events are gone, LogUnreachable where the brokers do not answer.
+    """
+
+    def __init__(self, url: str, settings: Settings, *, create: bool = False) -> None:
+        self.place = place_of(url)
+        self.settings = settings
+        self.reader = TopicReader(self.place, settings)
+        self._lock = threading.RLock()
+        self._noted = BEGINNING
+        """Where the log ended when its writer last said so."""
+        try:
+            self.index = self._opened(create=create)
+            self.identity = self.index.identity
+            lease = self.lease()
+        except BaseException:
+            self.reader.close()
+            raise
+        if lease is not None and lease.log == self.identity:
+            self._noted = lease.end
+
+    # --- opening ----------------------------------------------------------------------------------------------------
+
+    def _opened(self, *, create: bool) -> KafkaIndex:
+        found = self.reader.find()
+        index = kafka_index.known(self.settings.index)
+        if index is not None and index.topic.name != self.place.topic:
+            raise ConfigError(
+                f"the index {index.path} is of topic {index.topic.name!r}, not of {self.place.topic!r}",
+                "Give each log its own [kafka] index and [log] state.",
+            )
+        if found is None:
+            if index is not None:
+                raise GapInLog(
+                    f"there is no topic {self.place} any more; it held the log {index.identity} with "
+                    f"{index.end()} events",
+                    MOVE_AWAY.format(index.path),
+                )
+            if not create:
+                raise ConfigError(f"[log] url: there is no topic {self.place}", "`aipstream init` makes it.")
+            topic_settings.create(self.reader.admin(), self.place, self.settings)
+            found = self._found()
+        if index is not None:
+            self._recognise(index, found.cluster, found.id)
+            self.reader.use(index.topic.partitions)
+            self._whole(index)
+            return index
+        first = self.reader.genesis()
+        if first is None:
+            if not create:
+                raise ConfigError(
+                    f"[log] url: the topic {self.place} is empty, there is no log in it", "`aipstream init` makes one."
+                )
+            first = topic_settings.begin(self.reader, self.settings, found.partitions)
+        if first.partitions > found.partitions:
+            raise GapInLog(f"the log {self.place} has {first.partitions} partitions, its topic {found.partitions}")
+        topic = Topic(found.cluster, found.id, self.place.topic, first.identity, first.partitions)
+        self.reader.use(first.partitions)
+        return kafka_index.make(self.settings.index, topic)
+
+    def _found(self) -> Found:
+        """Once a topic that was just made is known everywhere."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := self.reader.find()) is None:
+            if time.monotonic() > deadline:
+                raise LogUnreachable(f"the topic {self.place} was made, but is not there")
+            time.sleep(0.05)
+        return found
+
+    def _recognise(self, index: KafkaIndex, cluster: str, topic: str) -> None:
+        """Raise GapInLog unless the index is of that very topic."""
+        known = index.topic
+        if known.cluster != cluster:
+            raise GapInLog(
+                f"the topic {self.place} is on another cluster than the known one: {cluster}, not {known.cluster}",
+                MOVE_AWAY.format(index.path),
+            )
+        if known.id != topic:
+            raise GapInLog(
+                f"the topic {self.place} was deleted and made anew: it is {topic}, and was {known.id} with "
+                f"{index.end()} events",
+                MOVE_AWAY.format(index.path),
+            )
+
+    def _whole(self, index: KafkaIndex) -> None:
+        """Raise GapInLog if the topic ends before the index does, or has another record where that ends."""
+        written, standing = self.reader.written(), index.reached()
+        for partition, offset in standing.offsets.items():
+            if offset > written[partition]:
+                raise GapInLog(
+                    f"the log {self.place} was cut off: partition {partition} ends at offset {written[partition]}, and "
+                    f"had events up to {offset}; position {standing.end} was the last",
+                    f"{COMPACTED} {MOVE_AWAY.format(index.path)}",
+                )
+        last = index.last()
+        if last is not None and self.reader.begins()[last[PARTITION]] <= last[OFFSET]:
+            (kept,) = self.reader.fetch([(last[PARTITION], last[OFFSET])], index.identity)
+            if kept.fields[CHAIN] != last[CHAIN]:
+                raise GapInLog(
+                    f"the log {self.place} has another event at position {last[0]} than the one that was read there",
+                    MOVE_AWAY.format(index.path),
+                )
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def end(self) -> Position:
+        """The position of the last committed event; the index is brought there."""
+        with self._lock:
+            return self._caught_up().end
+
+    def _caught_up(self) -> Standing:
+        """The index at the last stable offsets as they are now. Raises GapInLog for a hole."""
+        ends, standing = self.reader.ends(), self.index.reached()
+        begun = standing.end
+        while self.reader.behind(standing, ends):
+            page = self.reader.following(standing, ends, self.identity, PAGE_EVENTS)
+            if page:
+                self.index.extend(standing.end, page)  # or another process was faster
+                if standing.end - begun < MANY <= page[-1].position - begun:
+                    logger.info("log.indexing", log=str(self.place), position=page[-1].position)
+            elif self._hole(standing, ends):
+                ends = self.reader.ends()
+            else:
+                break
+            standing = self.index.reached()
+        if standing.end < self._noted and ends == self.reader.ends() == self.reader.written():
+            raise GapInLog(
+                f"the log {self.place} was cut off: it ends at position {standing.end}, and was acknowledged up to "
+                f"{self._noted}",
+                COMPACTED,
+            )
+        return standing
+
+    def _hole(self, standing: Standing, ends: dict[int, int]) -> bool:
+        """Whether to look again: records wait behind a missing one, whose partition may only be behind.
+
+        Raises GapInLog if it is not: all partitions were read to their ends, and no transaction was open.
+        """
+        behind = self.reader.waiting
+        if behind is None:
+            return False
+        if ends == self.reader.ends() == self.reader.written():
+            raise GapInLog(
+                f"position {standing.end + 1} is missing in the log {self.place}: the next record, at offset "
+                f"{behind.offset} of partition {behind.partition}, is that of position {behind.position}",
+                COMPACTED,
+            )
+        time.sleep(0.01)
+        return True
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    def read(self, after: Position, limit: int | None = None, *, until: Position | None = None) -> Iterator[Entry]:
+        """By pages of `PAGE_EVENTS` or about `PAGE_BYTES`. Damage is raised where it is, after what is before it."""
+        end = self.end()
+        if not BEGINNING <= after <= end:
+            raise GapInLog(
+                f"there is no position {after} in the log {self.place}, which ends at {end}: it was cut off or "
+                "exchanged"
+            )
+        while limit is None or limit > 0:
+            if after == end and (end := self.end()) == after:
+                return
+            if until is not None and after >= until:
+                return
+            most = min(PAGE_EVENTS, end - after, *(each for each in (limit, until and until - after) if each))
+            for record in self._page(after, most):
+                after = record.position
+                if not record.thinned:
+                    yield Entry(record.position, record.event)
+                    limit = None if limit is None else limit - 1
+
+    def records(self, after: Position) -> Iterator[Record]:
+        """Every record after a position, thinned ones too, by the same pages; see `events.log.Copying`."""
+        end = self.end()
+        while after < end:
+            for record in self._page(after, PAGE_EVENTS):
+                after = record.position
+                yield record
+
+    def _page(self, after: Position, most: int) -> Iterator[Record]:
+        """The next records. The page is in memory before the first is given: the caller may think for an hour."""
+        with self._lock:
+            rows = self.index.page(after, most, PAGE_BYTES)
+            found, fault = self._fetched(rows)
+        yield from found
+        if fault is not None:
+            raise fault
+
+    def _fetched(self, rows: Sequence[Row[Any]]) -> tuple[list[Record], GapInLog | None]:
+        """The records of those rows up to the first that is damaged or gone, and the error for that one."""
+        wanted = [(row[PARTITION], row[OFFSET]) for row in rows if row[-1] is None and row[CLAIM] is None]
+        messages: dict[tuple[int, int], Kept] = {}
+        fault: GapInLog | None = None
+        try:
+            for kept in self.reader.fetch(wanted, self.identity) if wanted else ():
+                messages[kept.partition, kept.offset] = kept
+        except GapInLog as error:
+            self.reader.forget()
+            fault = error
+        except AipstreamError:
+            self.reader.forget()
+            raise
+        found: list[Record] = []
+        for row in rows:
+            try:
+                found.append(self._record(row, messages))
+            except KeyError:
+                return found, fault
+            except GapInLog as error:
+                return found, error
+        return found, None
+
+    def _record(self, row: Row[Any], messages: dict[tuple[int, int], Kept]) -> Record:
+        """Raises GapInLog for a message that is not what the index says, KeyError for one that was not found."""
+        fields = list(row[: CHAIN + 1])
+        if row[-1] is not None:
+            return read_record(fields, b"", thinned=True)
+        if row[CLAIM] is not None:
+            return read_record(fields, self._claim(fields, row[CLAIM]))
+        kept = messages[row[PARTITION], row[OFFSET]]
+        if kept.fields != fields:
+            raise GapInLog(
+                f"the log {self.place} has another event at position {row[0]} than the one that was read there",
+                MOVE_AWAY.format(self.index.path),
+            )
+        return read_record(fields, kept.payload)
+
+    def _claim(self, fields: Sequence[Any], claim: str) -> bytes:
+        if self.settings.blobs is None:
+            raise ConfigError(f"the payload of {claimed(fields)} is in the blob store, and none was given")
+        try:
+            with self.settings.blobs.open(claim) as content:
+                return content.read()
+        except BlobMissing as error:
+            raise GapInLog(
+                f"the log {self.place} lacks the payload of {claimed(fields)}: the blob store has no {claim}",
+                "Bring that blob back from a copy of the store ([blobs] url), or take a new snapshot: `aipstream "
+                "snapshot`.",
+            ) from error
+
+    def _entry(self, row: Row[Any] | None) -> Entry | None:
+        if row is None:
+            return None
+        found, fault = self._fetched([(*row, None)])  # type: ignore[list-item]
+        if fault is not None:
+            raise fault
+        return Entry(found[0].position, found[0].event)
+
+    def _upto(self, at: Position | None) -> Position:
+        """That position, or the end; the index is brought on if it is not yet there."""
+        if at is not None and at <= self.index.end():
+            return at
+        end = self.end()
+        return end if at is None else min(at, end)
+
+    # --- finding ----------------------------------------------------------------------------------------------------
+
+    def position(self, *, time: str | None = None, lsn: int | None = None) -> Position:
+        """By the index."""
+        self.end()
+        return self.index.position(time=time, lsn=lsn)
+
+    def latest(self, uuid: Uuid, at: Position | None = None) -> Entry | None:
+        """By the index, and one message."""
+        with self._lock:
+            upto = self._upto(at)
+            with self.index.transaction() as connection:
+                row = self.index.one(connection, self.index.queries.latest, uuid=uuid, at=upto)
+            return self._entry(row)
+
+    def history(self, uuid: Uuid) -> Iterator[Entry]:
+        """One event at a time: an object has few, and each may be large."""
+        self.end()
+        after = BEGINNING
+        while True:
+            with self._lock:
+                with self.index.transaction() as connection:
+                    row = self.index.one(connection, self.index.queries.next, uuid=uuid, after=after)
+                found = self._entry(row)
+            if found is None:
+                return
+            yield found
+            after = found.position
+
+    def lookup_handle(self, handle: str) -> Entry | None:
+        """By the index, and one message."""
+        self.end()
+        with self._lock:
+            with self.index.transaction() as connection:
+                row = self.index.one(connection, self.index.queries.of_handle, handle=handle)
+            return self._entry(row)
+
+    def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str, Kind]]:
+        """By the index."""
+        return self.index.heads(self._upto(at))
+
+    def standing(self, at: Position | None = None) -> Iterator[Entry]:
+        """By the index."""
+        return self.index.standing(self._upto(at))
+
+    def id_at(self, position: Position) -> bytes | None:
+        """By the index."""
+        self._upto(position)
+        return self.index.id_at(position)
+
+    def seal(self, at: Position | None = None) -> bytes:
+        """The chain, as of every back end."""
+        return self.index.seal(self._upto(at))
+
+    def lease(self) -> Lease | None:
+        """Who writes, as it is noted in Kafka."""
+        with self._lock:
+            return self._lease()
+
+    def _lease(self) -> Lease | None:
+        with self._lock:
+            return kafka_lease.read(self.reader.admin(), self.place)
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            self.reader.close()
+            self.index.close()
+
+
+MOVE_AWAY: Final = (
+    "If that is meant to be, move the index {} away: it is made again from the topic, and a target still recognises "
+    "the log by the last event that it applied. Else correct [log] url, or restore the topic from a copy."
+)

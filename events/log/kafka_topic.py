@@ -1,0 +1,317 @@
+"""The topic as it is read: which one it is, how far it goes, its records in order, and single messages by their place.
+
+Invariants:
+
+* Readers ask for committed records only, and go no further than the last stable offsets, which are taken at one time
+  before. Positions are dense, so what is missing is noticed. A transaction spans partitions and becomes visible in one
+  after the other: a hole is a gap only if no transaction was open when the offsets were taken.
+* No offset is ever set back or forward by the client (`auto_offset_reset` none), and a log that was cut off is told
+  (KIP-320).
+* Memory holds what one fetch of each partition brings.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from typing import Any, Final, NamedTuple
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka import errors as kafka
+from kafka.admin import KafkaAdminClient
+
+from events.errors import GapInLog
+from events.log.kafka_errors import RETENTION, LogUnreachable, listen, meaning, told
+from events.log.kafka_index import Standing
+from events.log.kafka_record import COMPACTED, Genesis, Kept, decode, proved
+from events.log.kafka_settings import PATIENCE, Place, Settings
+
+FETCH_BYTES: Final = 4 * 1024 * 1024
+NEAR_BYTES: Final = 64 * 1024
+"""What one fetch brings of a partition, where events are read in order, and where one is looked up. A larger message
+comes whole all the same."""
+
+SKIPPED: Final = 200
+"""Offsets between two wanted messages that are read over rather than sought: the markers of transactions."""
+
+WAIT_MS: Final = 10
+"""How long a broker holds back an answer that has nothing: whatever is asked next on that connection waits for it."""
+
+
+class Found(NamedTuple):
+    """What Kafka says of a topic."""
+
+    cluster: str
+    id: str
+    partitions: int
+
+
+class TopicReader:
+    """The topic of a log, to be read. Not safe for use from several threads. Raises LogUnreachable, GapInLog."""
+
+    def __init__(self, place: Place, settings: Settings) -> None:
+        listen()
+        self.place = place
+        self.settings = settings
+        self.partitions: tuple[TopicPartition, ...] = ()
+        self._pid = os.getpid()
+        self._clients: dict[str, Any] = {}
+        self._waiting: dict[int, deque[Any]] = {}
+        self._begun: dict[int, int] = {}
+
+    # --- clients ------------------------------------------------------------------------------------------------------
+
+    def _client(self, kind: str) -> Any:  # noqa: ANN401 - the library has no types
+        """`admin`; `tail`, which follows the end; `run` and `near`, which fetch messages by their place."""
+        if self._pid != os.getpid():
+            # Sockets must not be shared over a fork; the parent goes on with its own.
+            self._pid, self._clients = os.getpid(), {}
+            self._waiting, self._begun = {}, {}
+        if kind not in self._clients:
+            given = self.settings.client(self.place.servers)
+            with told(self.place):
+                if kind == "admin":
+                    self._clients[kind] = KafkaAdminClient(**given)
+                else:
+                    size = NEAR_BYTES if kind == "near" else FETCH_BYTES
+                    consumer = KafkaConsumer(
+                        **given,
+                        group_id=None,
+                        enable_auto_commit=False,
+                        auto_offset_reset="none",
+                        allow_auto_create_topics=False,
+                        isolation_level="read_committed" if kind == "tail" else "read_uncommitted",
+                        max_partition_fetch_bytes=size,
+                        fetch_max_bytes=2 * size,
+                        fetch_max_wait_ms=WAIT_MS,
+                        retry_backoff_ms=20,
+                    )
+                    consumer.assign(self.partitions)
+                    self._clients[kind] = consumer
+        return self._clients[kind]
+
+    def admin(self) -> Any:  # noqa: ANN401
+        """The client for topics, settings and groups."""
+        return self._client("admin")
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._pid == os.getpid():
+            for client in self._clients.values():
+                with suppress(kafka.KafkaError, OSError):
+                    client.close()
+        self._clients = {}
+
+    def forget(self) -> None:
+        """Give up what was read ahead, after an error: the next reading begins where the index ends."""
+        self.close()
+        self._waiting, self._begun = {}, {}
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    def find(self) -> Found | None:
+        """What Kafka says of the topic; None if there is none."""
+        with told(self.place):
+            (described,) = self.admin().describe_topics([self.place.topic])
+            if described["error_code"] in {kafka.UnknownTopicOrPartitionError.errno, kafka.InvalidTopicError.errno}:
+                return None
+            if described["error_code"]:
+                raise kafka.for_code(described["error_code"])(f"topic {self.place.topic}")
+            cluster = self.admin().describe_cluster()["cluster_id"]
+        return Found(str(cluster), str(described["topic_id"]), len(described["partitions"]))
+
+    def use(self, partitions: int) -> None:
+        """The partitions that the log has."""
+        self.partitions = tuple(TopicPartition(self.place.topic, number) for number in range(partitions))
+
+    def genesis(self) -> Genesis | None:
+        """The genesis in force; None if the topic is empty. Raises GapInLog if the beginning was taken away."""
+        self.use(1)
+        (partition,) = self.partitions
+        last: Genesis | None = None
+        with closing(self._alone()) as consumer, told(self.place):
+            end = consumer.end_offsets([partition])[partition]
+            begin = consumer.beginning_offsets([partition])[partition]
+            if begin:
+                raise GapInLog(
+                    f"the topic {self.place} begins at offset {begin}: what was before was taken away", RETENTION
+                )
+            consumer.seek(partition, 0)
+            deadline = time.monotonic() + PATIENCE
+            while consumer.position(partition) < end:
+                for each in consumer.poll(2 * WAIT_MS, max_records=10).get(partition, []):
+                    found = decode(each, last.identity if last else None)
+                    if not isinstance(found, Genesis):
+                        if last is None:
+                            raise GapInLog(f"the topic {self.place} does not begin with the beginning of a log")
+                        return last
+                    last = found
+                self._patient(deadline)
+        return last
+
+    def _alone(self) -> Any:  # noqa: ANN401
+        """A consumer that is not kept: the partitions are not known yet."""
+        consumer = self._client("tail")
+        del self._clients["tail"]
+        consumer.assign(self.partitions)
+        return consumer
+
+    def _patient(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            raise meaning(LogUnreachable(f"the log {self.place} does not answer"), self.place)
+
+    # --- in order -----------------------------------------------------------------------------------------------------
+
+    def ends(self) -> dict[int, int]:
+        """The last stable offset of each partition: what is before it is committed or aborted."""
+        with told(self.place):
+            found = self._client("tail").end_offsets(self.partitions)
+        return {each.partition: offset for each, offset in found.items()}
+
+    def written(self) -> dict[int, int]:
+        """The offset behind the last message of each partition, committed or not."""
+        with told(self.place):
+            found = self._client("run").end_offsets(self.partitions)
+        return {each.partition: offset for each, offset in found.items()}
+
+    def begins(self) -> dict[int, int]:
+        """The offset of the first message that each partition still has."""
+        with told(self.place):
+            found = self._client("run").beginning_offsets(self.partitions)
+        return {each.partition: offset for each, offset in found.items()}
+
+    def behind(self, standing: Standing, ends: Mapping[int, int]) -> bool:
+        """Whether something between there and those ends was not looked at."""
+        self._begin(standing)
+        tail = self._client("tail")
+        return any(
+            self._waiting[each.partition] or (tail.position(each) or 0) < ends[each.partition]
+            for each in self.partitions
+        )
+
+    def following(self, standing: Standing, ends: Mapping[int, int], identity: str, most: int) -> list[Kept]:
+        """The next records after that, none at those ends; about `most`. Raises GapInLog for a hole that is followed by
+        others, and for what is damaged or does not belong there.
+        """
+        self._begin(standing)
+        page: list[Kept] = []
+        expected, chain = standing.end + 1, standing.chain
+        while len(page) < most:
+            heads = [waiting[0] for waiting in self._waiting.values() if waiting]
+            found = next((head for head in heads if head.position == expected), None)
+            if found is None:
+                if not self._more(ends, identity):
+                    break
+                continue
+            proved(found, chain, expected)
+            self._waiting[found.partition].popleft()
+            page.append(found)
+            expected, chain = expected + 1, found.fields[-1]
+        self._begun.update({kept.partition: kept.offset + 1 for kept in page})
+        return page
+
+    def _begin(self, standing: Standing) -> None:
+        """Stand where the index ends: it may have been brought on by another process, or made anew."""
+        tail = self._client("tail")
+        for each in self.partitions:
+            offset = standing.offsets.get(each.partition, 0)
+            if self._begun.get(each.partition) != offset:
+                tail.seek(each, offset)
+                self._begun[each.partition] = offset
+                self._waiting[each.partition] = deque()
+            self._waiting.setdefault(each.partition, deque())
+
+    def _more(self, ends: Mapping[int, int], identity: str) -> bool:
+        """Fetch from the partitions of which nothing waits; False if all of them were read to those ends.
+
+        A hole that is left then is for the caller to judge: other records wait behind it.
+        """
+        tail = self._client("tail")
+        deadline = time.monotonic() + PATIENCE
+        with told(self.place):
+            while True:
+                dry = [
+                    each
+                    for each in self.partitions
+                    if not self._waiting[each.partition] and (tail.position(each) or 0) < ends[each.partition]
+                ]
+                if not dry:
+                    return False
+                tail.pause(*(each for each in self.partitions if each not in dry))
+                tail.resume(*dry)
+                found = tail.poll(2 * WAIT_MS)
+                for each, messages in found.items():
+                    records = (decode(message, identity) for message in messages)
+                    self._waiting[each.partition].extend(kept for kept in records if isinstance(kept, Kept))
+                if any(found.values()):
+                    return True
+                self._patient(deadline)
+
+    @property
+    def waiting(self) -> Kept | None:
+        """A record that waits behind a hole."""
+        return min(
+            (waiting[0] for waiting in self._waiting.values() if waiting), key=lambda kept: kept.position, default=None
+        )
+
+    # --- by their place -----------------------------------------------------------------------------------------------
+
+    def fetch(self, wanted: Sequence[tuple[int, int]], identity: str) -> Iterator[Kept]:
+        """The records at those (partition, offset), those of a partition in order. Raises GapInLog for one that is not
+        there.
+        """
+        consumer = self._client("near" if len(wanted) == 1 else "run")
+        for each in self.partitions:
+            offsets = deque(sorted(offset for partition, offset in wanted if partition == each.partition))
+            if offsets:
+                with told(self.place):
+                    yield from self._run(consumer, each, offsets, identity)
+
+    def _run(self, consumer: Any, partition: TopicPartition, offsets: deque[int], identity: str) -> Iterator[Kept]:  # noqa: ANN401
+        consumer.pause(*(each for each in self.partitions if each != partition))
+        consumer.resume(partition)
+        deadline = time.monotonic() + PATIENCE
+        at: int | None = self._at(consumer, partition)
+        while offsets:
+            if at is None or not at <= offsets[0] <= at + SKIPPED:
+                consumer.seek(partition, offsets[0])
+            found = consumer.poll(2 * WAIT_MS, max_records=offsets[-1] - offsets[0] + 1)
+            for message in found.get(partition, []):
+                if offsets and message.offset > offsets[0]:
+                    raise self._gone(partition, offsets[0])
+                if offsets and message.offset == offsets[0]:
+                    offsets.popleft()
+                    kept = decode(message, identity)
+                    if not isinstance(kept, Kept):
+                        raise self._gone(partition, message.offset)
+                    yield kept
+            at = self._at(consumer, partition)
+            if not found:
+                self._passed(consumer, partition, offsets)
+                self._patient(deadline)
+
+    @staticmethod
+    def _at(consumer: Any, partition: TopicPartition) -> int | None:  # noqa: ANN401
+        state = consumer._subscription.assignment[partition].position
+        return None if state is None else int(state.offset)
+
+    def _passed(self, consumer: Any, partition: TopicPartition, offsets: deque[int]) -> None:  # noqa: ANN401
+        """Raise GapInLog if nothing comes because it is no longer there."""
+        begin = consumer.beginning_offsets([partition])[partition]
+        end = consumer.end_offsets([partition])[partition]
+        if begin > offsets[0]:
+            raise GapInLog(
+                f"offset {offsets[0]} of partition {partition.partition} of the log {self.place} was taken away: it "
+                f"begins at {begin}",
+                RETENTION,
+            )
+        if end <= offsets[0] or (self._at(consumer, partition) or 0) > offsets[0]:
+            raise self._gone(partition, offsets[0])
+
+    def _gone(self, partition: TopicPartition, offset: int) -> GapInLog:
+        return GapInLog(
+            f"offset {offset} of partition {partition.partition} of the log {self.place} is no longer there", COMPACTED
+        )

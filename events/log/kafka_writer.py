@@ -1,0 +1,169 @@
+"""The one who writes into the topic: an idempotent, transactional producer and its lease.
+
+Invariants, in this order:
+
+1. `init_transactions` fences every earlier writer and ends what it left open, committed or aborted;
+2. the index is brought to the end of the topic, so every event that is in it is known;
+3. records and the lease are sent in one transaction, and it is committed: only now are they acknowledged.
+
+As long as our epoch is the current one, nobody else has written since 1. A transaction whose outcome is not known (the
+broker died in the commit) is never guessed at: it begins again at 1, and 2 finds what was committed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid as uuids
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, TypeVar
+
+from kafka import KafkaProducer
+from kafka import errors as kafka
+
+from events.event import Position
+from events.log.kafka_errors import LogUnreachable, listen, meaning, names
+from events.log.kafka_lease import Lease, myself, note
+from events.log.kafka_record import Message
+from events.log.kafka_settings import MESSAGE_BYTES, PATIENCE, Place, Settings
+
+BATCH_BYTES: Final = 256 * 1024
+"""Of messages that are kept together: whoever looks up one of them reads all."""
+
+T = TypeVar("T")
+
+
+class Sent(NamedTuple):
+    """Where a message stands."""
+
+    partition: int
+    offset: int
+
+
+class Unknown(Exception):
+    """Whether the transaction was committed is not known, or it was not and can be tried again."""
+
+
+class Writer:
+    """Not safe for use from several threads. Raises TakenOver, LogUnreachable, ConfigError."""
+
+    def __init__(self, place: Place, settings: Settings) -> None:
+        listen()
+        self.place = place
+        self.settings = settings
+        self.since = _now()
+        self.holder = myself()
+        self.written = time.monotonic()
+        """When the lease was last renewed, by our clock."""
+        self._producer: Any = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether `begin` was called and nothing has gone wrong since."""
+        return self._producer is not None
+
+    def begin(self) -> None:
+        """Fence whoever wrote before, and wait until their last transaction is decided."""
+        self.close()
+        arguments = {
+            **self.settings.client(self.place.servers),
+            "transactional_id": names(self.place),
+            "acks": "all",
+            "enable_idempotence": True,
+            "allow_auto_create_topics": False,
+            "compression_type": None if self.settings.compression == "none" else self.settings.compression,
+            "batch_size": BATCH_BYTES,
+            "linger_ms": 5,
+            "max_request_size": MESSAGE_BYTES,
+            "retry_backoff_ms": 2,  # between two transactions the coordinator is busy for some milliseconds
+            "max_block_ms": int(PATIENCE * 1000),
+            "delivery_timeout_ms": int(PATIENCE * 1000),
+            "transaction_timeout_ms": int(PATIENCE * 1000),
+        }
+        try:
+            self._producer = KafkaProducer(**arguments)
+            self._producer.init_transactions()
+        except (kafka.KafkaError, OSError) as error:
+            self.close()
+            raise self._meaning(error) from error
+
+    def send(
+        self,
+        messages: Sequence[tuple[int, Message]],
+        log: str,
+        end: Position,
+        chain: bytes,
+        *,
+        released: bool = False,
+    ) -> list[Sent]:
+        """One transaction with those (partition, message) and the lease, which says where the log then ends.
+
+        Raises Unknown; then, and after any other error, `begin` comes first.
+        """
+        lease = Lease(
+            self.holder, self.since, uuids.uuid4().hex, self.settings.lease_seconds, released, log, end, chain.hex()
+        )
+        producer = self._producer
+
+        def all_of_it() -> list[Sent]:
+            producer.begin_transaction()
+            futures = [
+                producer.send(self.place.topic, each.value, each.key, each.headers, partition)
+                for partition, each in messages
+            ]
+            producer.flush(PATIENCE)
+            sent = [future.get(timeout=PATIENCE) for future in futures]
+            self.settings.passing("kafka.sent")
+            producer.send_offsets_to_transaction(note(lease, self.place), names(self.place))
+            producer.commit_transaction()
+            return [Sent(each.partition, each.offset) for each in sent]
+
+        try:
+            done = _within(2 * PATIENCE, all_of_it)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, kafka.KafkaError | OSError):
+                raise self._meaning(error) from error
+            raise
+        self.written = time.monotonic()
+        return done
+
+    def _meaning(self, error: BaseException) -> Exception:
+        """Ours for it; Unknown where it is worth to look and to try again."""
+        found = meaning(error, self.place)
+        return Unknown(str(found)) if isinstance(found, LogUnreachable) else found
+
+    def close(self) -> None:
+        """Give the producer up. A transaction that is open is aborted by whoever begins next."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                producer.close(timeout=1)
+            except (kafka.KafkaError, OSError, RuntimeError):
+                producer._sender.force_close()
+
+
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """What the call gives; the library waits without end in some of its own."""
+    given: list[T] = []
+    fault: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            given.append(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the caller's own thread
+            fault.append(error)
+
+    thread = threading.Thread(target=work, name="kafka-transaction", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if fault:
+        raise fault[0]
+    if not given:
+        raise kafka.KafkaTimeoutError(f"no answer within {seconds:.0f} s")
+    return given[0]
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

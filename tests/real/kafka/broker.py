@@ -1,0 +1,302 @@
+"""A real Kafka broker for tests: one node (KRaft) from the released jars, in a folder of its own.
+
+* `ensure()` fetches the jars once by Maven and keeps them in `$KAFKA_RIG_CACHE` (or `~/.cache/kafka-rig`).
+* `Broker` is one instance: `start`, `stop`, `kill`, `wipe`, on ports that were free. It keeps its ports and its data
+  over a restart. With `tls` it has a second listener, SASL_SSL, on which `USER` comes in with `PASSWORD` by PLAIN or
+  SCRAM.
+
+Invariant: nothing is left running. A broker is ended by the id of its process, and ends when the test's process does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from events.errors import PreconditionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).resolve().parent
+USER = "aipstream"
+PASSWORD = "correct-horse-battery"
+STORES = "changeit"
+HEAP = "256m"
+START_SECONDS = 90
+_PR_SET_PDEATHSIG = 1
+
+
+def ensure() -> Path:
+    """The folder of the jars; fetched if they are missing. Raises PreconditionError without Java, Maven or network."""
+    missing = [program for program in ("java", "keytool", "mvn") if shutil.which(program) is None]
+    if missing:
+        raise PreconditionError(
+            f"the tests against a real Kafka need {', '.join(missing)}",
+            "Install Java 17 and Maven (Debian: apt-get install openjdk-17-jdk-headless maven).",
+        )
+    base = Path(os.environ.get("KAFKA_RIG_CACHE") or Path.home() / ".cache" / "kafka-rig").absolute()
+    jars = base / hashlib.sha256((HERE / "pom.xml").read_bytes()).hexdigest()[:16]
+    base.mkdir(parents=True, exist_ok=True)
+    with (base / "setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (jars / "complete").exists():
+            shutil.rmtree(jars, ignore_errors=True)
+            command = ["mvn", "-B", "-q", "-ntp", "-C", "-f", HERE / "pom.xml", "dependency:copy-dependencies"]
+            command += [f"-DoutputDirectory={jars}", "-DincludeScope=runtime"]
+            done = subprocess.run(
+                command,
+                check=False,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[lock.fileno()],
+            )
+            if done.returncode:
+                raise PreconditionError(
+                    f"Kafka's jars could not be fetched:\n{done.stdout[-3000:]}", "Is Maven's repository reachable?"
+                )
+            (jars / "complete").touch()
+    return jars
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+class Broker:
+    """One broker in one folder. `settings` are further lines of its server.properties."""
+
+    def __init__(self, folder: Path, *, tls: bool = False, settings: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self.tls = tls
+        self.settings = list(settings)
+        self.jars = ensure()
+        self.port, self.controller, self.secure_port = free_ports(3)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def servers(self) -> str:
+        """host:port without encryption."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def secure_servers(self) -> str:
+        """host:port of the listener SASL_SSL."""
+        return f"localhost:{self.secure_port}"
+
+    @property
+    def ca(self) -> Path:
+        """The certificate that signed the broker's, as PEM."""
+        return self.folder / "ca.pem"
+
+    @property
+    def pid(self) -> int:
+        """The id of its process, while it runs."""
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> Broker:
+        """Start it, formatted if it is new, and wait until it answers."""
+        assert self.process is None, "it runs"
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+        if self.tls and not self.ca.exists():
+            self._certificates()
+        self._configure()
+        if not (self.folder / "data" / "meta.properties").exists():
+            self._format()
+        log = self.folder / "broker.log"
+        begin = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                self._java(HEAP, "kafka.Kafka", self.folder / "server.properties"),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                preexec_fn=_end_with_parent,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while b"Kafka Server started" not in (said := _after(log, begin)):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"the broker did not start:\n{said.decode(errors='replace')[-3000:]}")
+            time.sleep(0.1)
+        return self
+
+    def stop(self) -> None:
+        """End it in its own way, and wait."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process = None
+
+    def kill(self) -> None:
+        """End it by SIGKILL, and wait."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self) -> None:
+        """It answers nobody until `resume`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It goes on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def wipe(self) -> None:
+        """Remove its data; it is another cluster when it starts again."""
+        assert self.process is None, "it runs"
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
+
+    @contextmanager
+    def admin(self) -> Iterator[Any]:
+        """A client for topics and settings."""
+        from kafka.admin import KafkaAdminClient
+
+        with closing(KafkaAdminClient(bootstrap_servers=self.servers)) as client:
+            yield client
+
+    # --- setting it up ----------------------------------------------------------------------------------------------
+
+    def _java(self, heap: str, *words: object) -> list[str]:
+        options = [f"-Xmx{heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Djava.io.tmpdir={self.folder}/tmp"]
+        options += [f"-Dlog4j2.configurationFile=file:{self.folder}/log4j2.properties", "-cp", f"{self.jars}/*"]
+        return ["java", *options, *map(str, words)]
+
+    def _configure(self) -> None:
+        listeners = [f"PLAINTEXT://127.0.0.1:{self.port}"]
+        more: list[str] = []
+        if self.tls:
+            listeners.append(f"SASL_SSL://localhost:{self.secure_port}")
+            plain = "org.apache.kafka.common.security.plain.PlainLoginModule"
+            scram = "org.apache.kafka.common.security.scram.ScramLoginModule"
+            more = [
+                "sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+                f'listener.name.sasl_ssl.plain.sasl.jaas.config={plain} required user_{USER}="{PASSWORD}";',
+                f"listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config={scram} required;",
+                f"listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={scram} required;",
+                f"ssl.keystore.location={self.folder}/broker.p12",
+                f"ssl.keystore.password={STORES}",
+                f"ssl.truststore.location={self.folder}/trust.p12",
+                f"ssl.truststore.password={STORES}",
+                "ssl.client.auth=requested",
+            ]
+        (self.folder / "log4j2.properties").write_text(
+            "rootLogger.level=info\nrootLogger.appenderRef.c.ref=c\nappender.c.type=Console\nappender.c.name=c\n"
+        )
+        lines = [
+            "process.roles=broker,controller",
+            "node.id=1",
+            f"controller.quorum.voters=1@127.0.0.1:{self.controller}",
+            f"listeners={','.join(listeners)},CONTROLLER://127.0.0.1:{self.controller}",
+            f"advertised.listeners={','.join(listeners)}",
+            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
+            "controller.listener.names=CONTROLLER",
+            f"log.dirs={self.folder}/data",
+            "offsets.topic.replication.factor=1",
+            "offsets.topic.num.partitions=3",
+            "transaction.state.log.replication.factor=1",
+            "transaction.state.log.min.isr=1",
+            "transaction.state.log.num.partitions=3",
+            "group.initial.rebalance.delay.ms=0",
+            "log.cleaner.dedupe.buffer.size=4194304",
+            "log.cleaner.backoff.ms=500",
+            "log.retention.check.interval.ms=1000",
+            "num.network.threads=2",
+            "num.io.threads=2",
+            *more,
+            *self.settings,
+        ]
+        (self.folder / "server.properties").write_text("\n".join(lines) + "\n")
+
+    def _format(self) -> None:
+        said = self._run("kafka.tools.StorageTool", "random-uuid")
+        more = []
+        if self.tls:
+            for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
+                more += ["--add-scram", f"{mechanism}=[name={USER},password={PASSWORD}]"]
+        self._run(
+            "kafka.tools.StorageTool", "format", "-t", said.split()[-1], "-c", self.folder / "server.properties", *more
+        )
+
+    def _run(self, *words: object) -> str:
+        done = subprocess.run(
+            self._java("128m", *words), check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def _certificates(self) -> None:
+        """An authority, the broker's certificate that it signed, and a client's; and one that nobody trusts."""
+        make_authority(self.folder, "ca")
+        make_authority(self.folder, "stranger")
+        for name in ("broker", "client"):
+            signed(self.folder, name, "ca")
+        keytool(self.folder, "-importcert", "-noprompt", "-alias", "ca", "-file", "ca.pem", "-keystore", "trust.p12")
+
+
+def make_authority(folder: Path, name: str) -> None:
+    """`NAME.p12` and `NAME.pem`: a certificate that may sign others."""
+    keytool(
+        folder, "-genkeypair", "-alias", name, "-keyalg", "RSA", "-dname", f"CN={name}", "-ext", "bc:c",
+        "-validity", "30", "-keystore", f"{name}.p12",
+    )  # fmt: skip
+    keytool(folder, "-exportcert", "-rfc", "-alias", name, "-file", f"{name}.pem", "-keystore", f"{name}.p12")
+
+
+def signed(folder: Path, name: str, authority: str) -> None:
+    """`NAME.p12`: a key with a certificate for localhost that the authority signed."""
+    store = ("-keystore", f"{name}.p12")
+    keytool(folder, "-genkeypair", "-alias", name, "-keyalg", "RSA", "-dname", f"CN={name}", "-validity", "30", *store)
+    keytool(folder, "-certreq", "-alias", name, "-file", f"{name}.csr", *store)
+    keytool(
+        folder, "-gencert", "-rfc", "-alias", authority, "-infile", f"{name}.csr", "-outfile", f"{name}.pem",
+        "-ext", "san=dns:localhost,ip:127.0.0.1", "-validity", "30", "-keystore", f"{authority}.p12",
+    )  # fmt: skip
+    keytool(folder, "-importcert", "-noprompt", "-alias", authority, "-file", f"{authority}.pem", *store)
+    keytool(folder, "-importcert", "-noprompt", "-alias", name, "-file", f"{name}.pem", *store)
+
+
+def keytool(folder: Path, *words: str) -> None:
+    """Java's own tool for keys; its stores have the password `STORES`."""
+    done = subprocess.run(
+        ["keytool", *words, *(("-storetype", "PKCS12", "-storepass", STORES))],
+        cwd=folder, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+def _after(log: Path, begin: int) -> bytes:
+    with log.open("rb") as said:
+        said.seek(begin)
+        return said.read()
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

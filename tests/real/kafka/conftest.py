@@ -1,0 +1,7 @@
+"""One broker for all tests of this folder; each makes a topic of its own."""
+
+from __future__ import annotations
+
+from tests.real.kafka.fixtures import broker, kafka_place
+
+__all__ = ["broker", "kafka_place"]
