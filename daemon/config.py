@@ -56,12 +56,48 @@ class Source(Section, frozen=True):
 class LogSection(Section, frozen=True):
     """[log]: where events are kept.
 
-    url     sqlite:///path/to/log.sqlite
-    state   what capture remembers of the source (rebuildable); empty: beside the log, `<log>.state`
+    url     sqlite:///path/to/log.sqlite, or kafka://host:port[,host:port]/topic
+    state   what capture remembers of the source (rebuildable), as sqlite:///path; empty: beside the log, `<log>.state`
+            (a log in Kafka needs it)
     """
 
     url: str
     state: str = ""
+
+
+class Kafka(Section, frozen=True):
+    """[kafka]: a log in Kafka ([log] url = "kafka://…"; see kafka.md).
+
+    security        "plaintext" or "tls"
+    ca              PEM file with the authority that signed the brokers' certificates; empty: those of the system
+    certificate     PEM file with our own certificate, if the brokers ask for one
+    key             PEM file with its key
+    mechanism       how the account is told: "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512"; empty: there is none
+    user            the account
+    password        its password (better in AIPSTREAM_KAFKA_PASSWORD)
+    compression     of messages on their way and in the topic: "none" (payloads are compressed already), "gzip", "lz4"
+                    or "zstd"
+    largest         bytes of a payload above which it goes to the blob store, and the message only names it
+    index           file with the headers of the log and the place of each message, made from the topic; empty: beside
+                    the state, `<state>.index`
+    partitions      of the topic that `init` makes: objects are spread over them, the order of events stays one
+    replication     copies of each message in the topic that `init` makes; 0: three, or as many as there are brokers
+    lease_seconds   how long a writer that says nothing is taken for alive by another one that would write
+    """
+
+    security: Literal["plaintext", "tls"] = "plaintext"
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+    mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""
+    user: str = ""
+    password: str = ""
+    compression: Literal["none", "gzip", "lz4", "zstd"] = "none"
+    largest: int = 1024 * 1024
+    index: str = ""
+    partitions: int = 1
+    replication: int = 0
+    lease_seconds: float = 30.0
 
 
 class BlobsSection(Section, frozen=True):
@@ -202,6 +238,7 @@ class Config(Section, frozen=True):
     source: Source | None = None
     target: Target | None = None
     targets: dict[str, Named] = {}
+    kafka: Kafka = Kafka()
     people: People = People()
     index: Index = Index()
     retention: Retention = Retention()
@@ -296,6 +333,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = {"native": ("dsn", "assetstore"), "packa
 SECTIONS: Mapping[str, type[Section]] = {
     "source": Source,
     "log": LogSection,
+    "kafka": Kafka,
     "blobs": BlobsSection,
     "target": Target,
     "people": People,

@@ -26,7 +26,7 @@ from msgspec.structs import replace
 from daemon.config import Config, load
 from daemon.failpoint import failpoint
 from daemon.hold import hold
-from daemon.parts import blobs_of, lock_path, log_of
+from daemon.parts import blobs_of, lock_path, log_of, state_url
 from events.blobs import Blobs
 from events.errors import BlobMissing, ConfigError, GapInLog, Interrupted
 from events.event import BEGINNING, Position
@@ -242,7 +242,8 @@ def destination(
     """
     other = load(file, _theirs(os.environ)) if file else config
     if log:
-        other = replace(other, log=replace(other.log, url=log, state=""))
+        state = f"{state_url(config)}.{log.rpartition('/')[2]}" if log.startswith("kafka:") else ""
+        other = replace(other, log=replace(other.log, url=log, state=state), kafka=replace(other.kafka, index=""))
     if blobs:
         other = replace(other, blobs=replace(other.blobs, url=blobs))
     if (config.log.url, config.blobs.url) == (other.log.url, other.blobs.url):
@@ -290,6 +291,8 @@ def copy_configured(
         if dry_run:
             copy.plan(progress, stopped, after=BEGINNING if same_log else None)
             return copy.done
+        if not same_log:
+            open_now.enter_context(into.writing())
         copy.run(progress, stopped)
         if heal or same_log:
             copy.heal(progress, stopped)

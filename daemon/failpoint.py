@@ -16,6 +16,10 @@ NAMES = (
     "capture.appended",        # events durable, state not
     "capture.remembered",      # state durable, slot not confirmed
     "capture.confirmed",       # slot confirmed
+    "kafka.claimed",           # payloads too large for a message are in the blob store, the transaction has not begun
+    "kafka.sent",              # messages with the brokers, the transaction not committed
+    "kafka.committed",         # the transaction committed, nobody told
+    "kafka.indexed",           # the index has it too
     "bootstrap.slice",         # between two slices of the bootstrap
     "replay.staged",           # files written, none under its name
     "replay.files",            # files placed, rows not

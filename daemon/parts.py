@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,6 +22,7 @@ from daemon.dspace import version
 from daemon.dspace.apart import same_database
 from daemon.dspace.connect import Connection, End, connect, unreachable
 from daemon.dspace.facets import Options
+from daemon.failpoint import failpoint
 from daemon.hold import hold
 from daemon.index.cli import CommandIndexer
 from daemon.index.due import NativeDue
@@ -43,6 +44,7 @@ from daemon.target.replay import NativeTarget
 from events.blobs import Blobs, open_blobs
 from events.errors import ConfigError, PreconditionError, SourceUnreachable, TargetUnreachable, without_password
 from events.log import Log, open_log
+from events.log.kafka_settings import Settings
 
 
 def state_url(config: Config) -> str:
@@ -52,6 +54,11 @@ def state_url(config: Config) -> str:
 
 def state_path(config: Config) -> Path:
     """The file of the state. Raises ConfigError if the URL names none."""
+    if in_kafka(config) and not config.log.state:
+        raise ConfigError(
+            "[log] state is missing, which a log in Kafka needs: it is a file on this machine",
+            'Write state = "sqlite:////var/lib/aipstream/state".',
+        )
     scheme, _, name = state_url(config).partition(":///")
     if scheme != "sqlite" or not name:
         raise ConfigError(f"[log] state: {state_url(config)!r} names no file", "Use sqlite:////absolute/path")
@@ -65,7 +72,26 @@ def lock_path(config: Config) -> Path:
 
 def log_of(config: Config, *, create: bool = False) -> Log:
     """The log. Raises ConfigError if there is none."""
-    return open_log(config.log.url, create=create)
+    if not in_kafka(config):
+        return open_log(config.log.url, create=create)
+    blobs: Blobs | None = None
+    with suppress(ConfigError):  # what needs a store that is not there says so; a log can be read without one
+        blobs = blobs_of(config)
+    return open_log(config.log.url, create=create, kafka=kafka_settings(config, blobs))
+
+
+def in_kafka(config: Config) -> bool:
+    """Whether the log is in Kafka."""
+    return config.log.url.startswith("kafka:")
+
+
+def kafka_settings(config: Config, blobs: Blobs | None) -> Settings:
+    """[kafka] as the log takes it. Raises ConfigError."""
+    section = config.kafka
+    given = {name: getattr(section, name) for name in section.__struct_fields__ if name != "index"}
+    path = state_path(config)
+    index = Path(section.index) if section.index else path.with_name(f"{path.name}.index")
+    return Settings(index=index, blobs=blobs, passing=failpoint, **given)
 
 
 def blobs_of(config: Config, *, create: bool = False) -> Blobs:
@@ -176,6 +202,7 @@ def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]
     with (
         hold(lock_path(config)),
         closing(log_of(config)) as log,
+        log.writing(),
         closing(state_of(config)) as state,
         meaning("source", source.dsn),
     ):

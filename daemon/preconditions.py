@@ -26,7 +26,9 @@ from daemon.dspace.version import Repository
 from daemon.parts import (
     ONE_DATABASE,
     blobs_of,
+    in_kafka,
     indexer_of,
+    kafka_settings,
     leads_to,
     log_of,
     one_target,
@@ -203,6 +205,10 @@ def _storage(config: Config) -> Iterator[Precondition]:
                 close()
         except AipstreamError as error:
             yield Precondition("log", False, str(error), error.hint)
+            continue
+        if what == "log" and in_kafka(config):
+            yield Precondition("log", True, f"log {config.log.url}")
+            yield from _guarded("log", lambda: _topic(config))
         else:
             local = url.startswith(("sqlite:", "file:"))
             folder = Path(url.split(":///", 1)[-1] if what == "log" else url.removeprefix("file://"))
@@ -216,6 +222,18 @@ def _storage(config: Config) -> Iterator[Precondition]:
         f"folder of the state {folder} {'is' if writable else 'is not'} writable",
         f"mkdir -p {folder}; chown it to the account that runs aipstream",
     )
+
+
+def _topic(config: Config) -> Iterator[Precondition]:
+    """The settings of a log's topic: one that breaks the log is needed, one that could lose events is a note."""
+    from events.log.kafka_settings import place_of
+    from events.log.kafka_topic import TopicReader
+    from events.log.kafka_topic_settings import findings
+
+    settings = kafka_settings(config, None)
+    with closing(TopicReader(place_of(config.log.url), settings)) as topic:
+        for finding in findings(topic, settings):
+            yield Precondition("log", finding.ok, finding.what, finding.mend, needed=finding.breaks)
 
 
 def _free(folder: Path) -> str:

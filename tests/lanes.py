@@ -1,8 +1,9 @@
-"""Which tests run one after the other on one worker of pytest-xdist: those of one version of a real DSpace, and
-those of the real S3 server.
+"""Which tests run one after the other on one worker of pytest-xdist: those of one version of a real DSpace, and those
+of a real Kafka and of the real S3 server.
 
-They share homes that take many seconds to make, and two versions then keep two workers busy. The lane is read from
-the test's parameters. (The marker `xdist_group` would say the same, but pytest-xdist 3.8 loses it on pytest 9.2.)
+They share homes, or a server, that take many seconds to make; the lanes together keep the workers busy. That of a
+version is read from the test's parameters. (The marker `xdist_group` would say the same, but pytest-xdist 3.8 loses it
+on pytest 9.2.)
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ from xdist.scheduler import LoadGroupScheduling
 REAL = re.compile(r"(?:^|/)real/[^\[]*\[[^\]]*?(\d+(?:\.\d+)+)")
 
 
+SERVER = re.compile(r"(?:^|/)real/(kafka|s3)/")
+
+
 def lane(nodeid: str) -> str | None:
-    """The version that this test is about, or None: then it may run anywhere.
+    """The version that this test is about, the server that it uses, or None: then it may run anywhere.
 
     >>> lane("tests/real/test_replication.py::test_a[to 8.2 by poll]")
     '8.2'
     """
-    if re.search(r"(?:^|/)real/s3/", nodeid):
-        return "s3"
-    found = REAL.search(nodeid)
+    found = SERVER.search(nodeid) or REAL.search(nodeid)
     return found.group(1) if found else None
 
 

@@ -60,4 +60,5 @@ def concealed(config: Config) -> Config:
         protect(one.table.strip("[]"), one.target.dsn if one.target else "")
     for one in config.each() or [config]:
         conceal(one.index.password)
+    conceal(config.kafka.password)
     return config

@@ -14,7 +14,7 @@ from daemon.target.ledger import Parked
 from events.aip.model import Aip, Kind, Uuid
 from events.errors import InvalidAip
 from events.event import Event, Position, Type, decompress, lsn_text
-from events.log import Log, retention_of
+from events.log import Log, thinned_of
 
 
 class Step(NamedTuple):
@@ -47,7 +47,7 @@ def steps(log: Log, uuid: Uuid, applied: Position | None = None, parked: Parked 
     `applied` is the target's position and `parked` what it has put aside of the object; None if there is no target.
     """
     before: Aip | None = None
-    retention = retention_of(log)
+    retention = thinned_of(log)
     for position, event in log.history(uuid):
         try:
             now = document(event)

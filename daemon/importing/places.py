@@ -6,7 +6,7 @@ Invariant: nothing else writes there meanwhile. For the log that is the lock of 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -59,7 +59,7 @@ def destination(
         ):
             yield native
         return
-    with hold(lock_path(config)), closing(log_of(config)) as log:
+    with hold(lock_path(config)), closing(log_of(config)) as log, nullcontext() if dry_run else log.writing():
         captured = is_captured(log)
         if captured and not beside_capture and not dry_run:
             raise PreconditionError(

@@ -23,7 +23,7 @@ from daemon.dspace.facets import FACETS, Options
 from daemon.target import ledger
 from events.aip.model import KIND_ORDER, Kind, Uuid
 from events.event import Position, decompress
-from events.log import Log, retention_of
+from events.log import Log, thinned_of
 
 What = Literal["put", "delete"]
 
@@ -112,7 +112,7 @@ def _gone(log: Log, uuid: Uuid, kind: Kind, at: Position) -> Step | None:
     """The deletion of what is on the target, but not in the log at that moment; None if the log never knew it,
     or had it then in an event that was thinned.
     """
-    if retention_of(log).stale(at, uuid, there=True):
+    if thinned_of(log).stale(at, uuid, there=True):
         return None
     known = log.latest(uuid)
     return Step("delete", uuid, kind, known.event.handle, at) if known is not None else None

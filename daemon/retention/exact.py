@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from events.aip.model import Uuid
 from events.event import Position
-from events.log import Log, retention_of
+from events.log import Log, thinned_of
 
 
 def inexact(log: Log, at: Position, only: Mapping[Uuid, Position] | None = None) -> int:
@@ -17,7 +17,7 @@ def inexact(log: Log, at: Position, only: Mapping[Uuid, Position] | None = None)
 
     With `only` of those objects alone, each at the position given with it.
     """
-    retention = retention_of(log)
+    retention = thinned_of(log)
     if only is None:
         return retention.stale(at)
     if not retention.thinned():

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 from events.aip.model import Kind, Uuid
 from events.event import BEGINNING, Event, Position
 from events.log.chain import Record
 
 if TYPE_CHECKING:
+    from events.log.kafka import KafkaLog
     from events.log.kafka_settings import Settings
 
 
@@ -116,7 +117,21 @@ class Superseded(NamedTuple):
     size: int
 
 
-class Retention(Protocol):
+class Thinned(Protocol):
+    """What retention has taken away of a log."""
+
+    def thinned(self, after: Position = BEGINNING, until: Position | None = None) -> int:
+        """How many events after that position, up to `until`, were thinned."""
+        ...
+
+    def stale(self, at: Position, uuid: Uuid | None = None, *, there: bool = False) -> int:
+        """How many objects had their newest event at or before `at` thinned: of those the log no longer knows how they
+        were then. With a UUID, of that object alone; with `there`, only of those that were there, and not deleted.
+        """
+        ...
+
+
+class Retention(Thinned, Protocol):
     """How old events of a log are taken away. Their places stay, and so does the chain."""
 
     def superseded(self, until: Position) -> Iterator[Superseded]:
@@ -126,16 +141,6 @@ class Retention(Protocol):
     def thin(self, positions: Sequence[Position]) -> int:
         """Take the payloads of those events away, for good; the bytes that they had. The newest event of an object is
         left whole, whoever asks. A kill leaves some of them taken away, and each whole or thinned.
-        """
-        ...
-
-    def thinned(self, after: Position = BEGINNING, until: Position | None = None) -> int:
-        """How many events after that position, up to `until`, were thinned."""
-        ...
-
-    def stale(self, at: Position, uuid: Uuid | None = None, *, there: bool = False) -> int:
-        """How many objects had their newest event at or before `at` thinned: of those the log no longer knows how they
-        were then. With a UUID, of that object alone; with `there`, only of those that were there, and not deleted.
         """
         ...
 
@@ -203,6 +208,14 @@ def open_log(url: str, *, create: bool = False, kafka: Settings | None = None) -
     )
 
 
+def _in_kafka(log: Log) -> TypeGuard[KafkaLog]:
+    try:
+        from events.log.kafka import KafkaLog
+    except ModuleNotFoundError:
+        return False
+    return isinstance(log, KafkaLog)
+
+
 def retention_of(log: Log) -> Retention:
     """What takes old events out of that log. Raises ConfigError for a back end that has its own ways."""
     from events.errors import ConfigError
@@ -211,7 +224,26 @@ def retention_of(log: Log) -> Retention:
 
     if isinstance(log, SqliteLog):
         return SqliteRetention(log)
-    raise ConfigError("this log keeps or drops its events by its own settings", "Set the retention where it is run.")
+    raise ConfigError(
+        "a log in Kafka keeps every event: nothing is pruned, and no moment has to be marked to be kept",
+        "To make it smaller, copy it into SQLite (`aipstream copy`), prune that, and copy it into a new topic.",
+    )
+
+
+def thinned_of(log: Log) -> Thinned:
+    """What says how much of a log was taken away: of every back end, for a copy has of such events no more than the log
+    that was copied.
+    """
+    from events.errors import ConfigError
+    from events.log.sqlite import SqliteLog
+    from events.log.sqlite_retention import SqliteThinned
+
+    if isinstance(log, SqliteLog):
+        return SqliteThinned(log)
+    if _in_kafka(log):
+        log.end()
+        return SqliteThinned(log.index)
+    raise ConfigError("of this log it is not known what was taken away")
 
 
 def copying_of(log: Log) -> Copying:
@@ -222,4 +254,8 @@ def copying_of(log: Log) -> Copying:
 
     if isinstance(log, SqliteLog):
         return SqliteCopying(log)
+    if _in_kafka(log):
+        from events.log.kafka_copying import KafkaCopying
+
+        return KafkaCopying(log)
     raise ConfigError("this log cannot be copied record by record")

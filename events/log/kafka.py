@@ -19,21 +19,21 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from typing import Final
 
 from events.aip.model import Uuid
 from events.errors import AipstreamError, ConfigError, Locked, StorageUnusable
-from events.event import Event, Position
+from events.event import BEGINNING, Event, Position
 from events.log import kafka_lease
-from events.log.chain import Record, header, recorded
+from events.log.chain import NO_CHAIN, Record, header, recorded
 from events.log.kafka_errors import LogUnreachable, TakenOver
 from events.log.kafka_lease import Lease
 from events.log.kafka_reading import KafkaReading, logger
-from events.log.kafka_record import Kept, message
+from events.log.kafka_record import Genesis, Kept, genesis, message
 from events.log.kafka_settings import PATIENCE, Settings
-from events.log.kafka_writer import Unknown, Writer
+from events.log.kafka_writer import Unknown, Writer, moment
 
 TURN_SECONDS: Final = 30.0
 """How long one who wants to append waits for another one who does the same."""
@@ -85,6 +85,19 @@ class KafkaLog(KafkaReading):
         ids = [event.id for event in batch]
         places = self.extended(lambda end, chain, known: _new(batch, ids, end, chain, known), ids)
         return [places[identity] for identity in ids]
+
+    def become(self, identity: str) -> None:
+        """Take another identity: a log without events that becomes the copy of one. Raises what `append` raises."""
+        with self._lock, ExitStack() as stack:
+            if self._writer is None:
+                stack.enter_context(self._turn(TURN_SECONDS))
+                stack.enter_context(self._leased(released=True))
+            self._hold()  # now we are the writer, and the index is at the end
+            if self.index.end() == BEGINNING:
+                first = Genesis(identity, self.index.topic.partitions, moment())
+                self._writing().send([(0, genesis(first))], identity, BEGINNING, NO_CHAIN, released=self._released)
+                self.index.adopt(identity)
+                self.identity = identity
 
     def extended(self, made: Made, ids: Sequence[bytes]) -> Known:
         """Append what `made` gives for (end, chain, what is known of `ids`); the positions of `ids`."""
@@ -139,7 +152,7 @@ class KafkaLog(KafkaReading):
                 self._writer = self._written = None
 
     def _waiting(self, lease: Lease) -> None:
-        logger.info(
+        logger.warning(
             "log.lease", log=str(self.place), holder=str(lease.holder), since=lease.since, seconds=lease.seconds
         )
 
@@ -193,8 +206,7 @@ class KafkaLog(KafkaReading):
                     raise
 
     def _once(self, made: Made, ids: Sequence[bytes]) -> Known:
-        writer = self._writer
-        assert writer is not None  # noqa: S101 - only called by who has made it
+        writer = self._writing()
         if not writer.ready:
             writer.begin()
             self._written = None
@@ -223,6 +235,10 @@ class KafkaLog(KafkaReading):
         self.index.extend(end - len(page), page)
         self.settings.passing("kafka.indexed")
         return known | {record.event.id: record.position for record in records}
+
+    def _writing(self) -> Writer:
+        assert self._writer is not None  # noqa: S101 - only called within `_leased`
+        return self._writer
 
     def _standing(self) -> tuple[Position, bytes]:
         standing = self.index.reached()

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Column, Connection, Integer, MetaData, Row, Table, Text, delete, insert, select
+from sqlalchemy import Column, Connection, Integer, MetaData, Row, Table, Text, delete, insert, select, update
 
 from events.errors import ConfigError, GapInLog, StateDamaged, StorageUnusable, UnknownLogFormat
 from events.event import BEGINNING, Position
@@ -133,6 +133,13 @@ class KafkaIndex(SqliteHeaders):
         names = {f"next:{partition}": str(offset) for partition, offset in offsets.items()}
         connection.execute(delete(META).where(META.c.key.in_(names)))
         connection.execute(insert(META), [{"key": key, "value": value} for key, value in names.items()])
+
+    def adopt(self, identity: str) -> None:
+        """Note that the log, which has no events, is that one."""
+        with self.transaction(write=True) as connection:
+            connection.execute(update(META).where(META.c.key == "identity").values(value=identity))
+        self.identity = identity
+        self.topic = self.topic._replace(identity=identity)
 
     def page(self, after: Position, most: int, room: int) -> list[Row[Any]]:
         """The next rows of `queries.page`, none at the end, until their payloads have `room` bytes."""

@@ -89,6 +89,10 @@ class KafkaReading:
             found = self._found()
         if index is not None:
             self._recognise(index, found.cluster, found.id)
+            if index.end() == BEGINNING:
+                first = self.reader.genesis()  # as long as a log has no events it may become a copy of another one
+                if first is not None and first.identity != index.identity:
+                    index.adopt(first.identity)
             self.reader.use(index.topic.partitions)
             self._whole(index)
             return index
@@ -164,7 +168,7 @@ class KafkaReading:
             if page:
                 self.index.extend(standing.end, page)  # or another process was faster
                 if standing.end - begun < MANY <= page[-1].position - begun:
-                    logger.info("log.indexing", log=str(self.place), position=page[-1].position)
+                    logger.warning("log.indexing", log=str(self.place), position=page[-1].position)
             elif self._hole(standing, ends):
                 ends = self.reader.ends()
             else:

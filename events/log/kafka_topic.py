@@ -26,7 +26,7 @@ from kafka.admin import KafkaAdminClient
 from events.errors import GapInLog
 from events.log.kafka_errors import RETENTION, LogUnreachable, listen, meaning, told
 from events.log.kafka_index import Standing
-from events.log.kafka_record import COMPACTED, Genesis, Kept, decode, proved
+from events.log.kafka_record import COMPACTED, FOREIGN, Genesis, Kept, decode, proved
 from events.log.kafka_settings import PATIENCE, Place, Settings
 
 FETCH_BYTES: Final = 4 * 1024 * 1024
@@ -203,7 +203,7 @@ class TopicReader:
             heads = [waiting[0] for waiting in self._waiting.values() if waiting]
             found = next((head for head in heads if head.position == expected), None)
             if found is None:
-                if not self._more(ends, identity):
+                if not self._more(ends, identity, begun=expected > 1):
                     break
                 continue
             proved(found, chain, expected)
@@ -224,7 +224,7 @@ class TopicReader:
                 self._waiting[each.partition] = deque()
             self._waiting.setdefault(each.partition, deque())
 
-    def _more(self, ends: Mapping[int, int], identity: str) -> bool:
+    def _more(self, ends: Mapping[int, int], identity: str, *, begun: bool) -> bool:
         """Fetch from the partitions of which nothing waits; False if all of them were read to those ends.
 
         A hole that is left then is for the caller to judge: other records wait behind it.
@@ -244,8 +244,11 @@ class TopicReader:
                 tail.resume(*dry)
                 found = tail.poll(2 * WAIT_MS)
                 for each, messages in found.items():
-                    records = (decode(message, identity) for message in messages)
-                    self._waiting[each.partition].extend(kept for kept in records if isinstance(kept, Kept))
+                    for kept in (decode(message, identity) for message in messages):
+                        if isinstance(kept, Kept):
+                            self._waiting[each.partition].append(kept)
+                        elif begun and kept.identity != identity:
+                            raise GapInLog(f"the log {self.place} has become another one: {kept.identity}", FOREIGN)
                 if any(found.values()):
                     return True
                 self._patient(deadline)

@@ -8,18 +8,19 @@ from __future__ import annotations
 import time
 import uuid as uuids
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from kafka import errors as kafka
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
 from events.errors import ConfigError
+from events.event import BEGINNING
+from events.log.chain import NO_CHAIN
 from events.log.kafka_errors import LogUnreachable, TakenOver, told
 from events.log.kafka_record import Genesis, genesis
 from events.log.kafka_settings import MESSAGE_BYTES, PATIENCE, ROOM, Place, Settings
 from events.log.kafka_topic import TopicReader
-from events.log.kafka_writer import Unknown, Writer
+from events.log.kafka_writer import Unknown, Writer, moment
 
 KEEPING: Final[Mapping[str, str]] = {
     "cleanup.policy": "delete",
@@ -69,9 +70,8 @@ def begin(reader: TopicReader, settings: Settings, partitions: int) -> Genesis:
             there = reader.genesis()
             if there is not None:
                 return there
-            made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            first = Genesis(str(uuids.uuid4()), partitions, made)
-            writer.send([(0, genesis(first))], first.identity, 0, b"", released=True)
+            first = Genesis(str(uuids.uuid4()), partitions, moment())
+            writer.send([(0, genesis(first))], first.identity, BEGINNING, NO_CHAIN, released=True)
         except (Unknown, TakenOver) as error:
             if time.monotonic() > deadline:
                 raise LogUnreachable(str(error)) from error

@@ -52,7 +52,7 @@ class Writer:
         listen()
         self.place = place
         self.settings = settings
-        self.since = _now()
+        self.since = moment()
         self.holder = myself()
         self.written = time.monotonic()
         """When the lease was last renewed, by our clock."""
@@ -165,5 +165,6 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
     return given[0]
 
 
-def _now() -> str:
+def moment() -> str:
+    """Now, UTC, as it is told to people."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

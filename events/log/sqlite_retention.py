@@ -22,7 +22,7 @@ from events.log import Mark, Superseded
 from events.log import sqlite_file as file
 from events.log.chain import proved
 from events.log.sqlite import SqliteLog
-from events.log.sqlite_headers import KEPT
+from events.log.sqlite_headers import KEPT, SqliteHeaders
 from events.log.sqlite_rows import EVENT, MARK, PAYLOAD, THINNED
 
 AT_ONCE: Final = 500
@@ -75,10 +75,32 @@ _WALK: Final = (
 _WHOLE: Final = select(EVENT).where(EVENT.c.position > bindparam("after"), KEPT).order_by(EVENT.c.position).limit(PAGE)
 
 
-class SqliteRetention:
+class SqliteThinned:
+    """What was thinned of a log whose headers are in such a file; see `events.log.Thinned`. Raises what that raises."""
+
+    def __init__(self, headers: SqliteHeaders) -> None:
+        self.headers = headers
+
+    def thinned(self, after: Position = BEGINNING, until: Position | None = None) -> int:
+        """By the key of `thinned`."""
+        upto = self.headers.end() if until is None else until
+        with self.headers.transaction() as connection:
+            return int(connection.execute(_COUNT, {"after": after, "until": upto}).scalar_one())
+
+    def stale(self, at: Position, uuid: Uuid | None = None, *, there: bool = False) -> int:
+        """By the key of `thinned` and the index (uuid, position). A delete has no payload."""
+        asked = {"at": at, "least": int(there)}
+        with self.headers.transaction() as connection:
+            if uuid is not None:
+                return int(connection.execute(_STALE_ONE, {**asked, "uuid": uuid}).scalar_one())
+            return int(connection.execute(_STALE, asked).scalar_one())
+
+
+class SqliteRetention(SqliteThinned):
     """See `events.log.Retention`. Raises what the log raises."""
 
     def __init__(self, log: SqliteLog) -> None:
+        super().__init__(log)
         self.log = log
 
     def superseded(self, until: Position) -> Iterator[Superseded]:
@@ -108,20 +130,6 @@ class SqliteRetention:
         if freed:
             file.shrink(self.log.engine, self.log.path)
         return freed
-
-    def thinned(self, after: Position = BEGINNING, until: Position | None = None) -> int:
-        """By the key of `thinned`."""
-        upto = self.log.end() if until is None else until
-        with self.log.transaction() as connection:
-            return int(connection.execute(_COUNT, {"after": after, "until": upto}).scalar_one())
-
-    def stale(self, at: Position, uuid: Uuid | None = None, *, there: bool = False) -> int:
-        """By the key of `thinned` and the index (uuid, position). A delete has no payload."""
-        asked = {"at": at, "least": int(there)}
-        with self.log.transaction() as connection:
-            if uuid is not None:
-                return int(connection.execute(_STALE_ONE, {**asked, "uuid": uuid}).scalar_one())
-            return int(connection.execute(_STALE, asked).scalar_one())
 
     def references(self, after: Position = BEGINNING) -> Iterator[tuple[Position, tuple[str, ...]]]:
         """From the headers, each proved."""

@@ -21,8 +21,16 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from events.errors import PreconditionError
 
@@ -32,7 +40,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 USER = "aipstream"
 PASSWORD = "correct-horse-battery"
-STORES = "changeit"
+PEM = Encoding.PEM
 HEAP = "256m"
 START_SECONDS = 90
 _PR_SET_PDEATHSIG = 1
@@ -40,7 +48,7 @@ _PR_SET_PDEATHSIG = 1
 
 def ensure() -> Path:
     """The folder of the jars; fetched if they are missing. Raises PreconditionError without Java, Maven or network."""
-    missing = [program for program in ("java", "keytool", "mvn") if shutil.which(program) is None]
+    missing = [program for program in ("java", "mvn") if shutil.which(program) is None]
     if missing:
         raise PreconditionError(
             f"the tests against a real Kafka need {', '.join(missing)}",
@@ -85,7 +93,11 @@ def free_ports(count: int) -> list[int]:
 
 
 class Broker:
-    """One broker in one folder. `settings` are further lines of its server.properties."""
+    """One broker in one folder. `settings` are further lines of its server.properties, `client_certificates` is whether
+    its listener SASL_SSL wants them: "none", "requested" or "required".
+    """
+
+    client_certificates = "requested"
 
     def __init__(self, folder: Path, *, tls: bool = False, settings: Sequence[str] = ()) -> None:
         self.folder = folder
@@ -201,11 +213,11 @@ class Broker:
                 f'listener.name.sasl_ssl.plain.sasl.jaas.config={plain} required user_{USER}="{PASSWORD}";',
                 f"listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config={scram} required;",
                 f"listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={scram} required;",
-                f"ssl.keystore.location={self.folder}/broker.p12",
-                f"ssl.keystore.password={STORES}",
-                f"ssl.truststore.location={self.folder}/trust.p12",
-                f"ssl.truststore.password={STORES}",
-                "ssl.client.auth=requested",
+                "ssl.keystore.type=PEM",
+                f"ssl.keystore.location={self.folder}/broker.both",
+                "ssl.truststore.type=PEM",
+                f"ssl.truststore.location={self.ca}",
+                f"ssl.client.auth={self.client_certificates}",
             ]
         (self.folder / "log4j2.properties").write_text(
             "rootLogger.level=info\nrootLogger.appenderRef.c.ref=c\nappender.c.type=Console\nappender.c.name=c\n"
@@ -253,43 +265,47 @@ class Broker:
         return done.stdout
 
     def _certificates(self) -> None:
-        """An authority, the broker's certificate that it signed, and a client's; and one that nobody trusts."""
-        make_authority(self.folder, "ca")
-        make_authority(self.folder, "stranger")
-        for name in ("broker", "client"):
-            signed(self.folder, name, "ca")
-        keytool(self.folder, "-importcert", "-noprompt", "-alias", "ca", "-file", "ca.pem", "-keystore", "trust.p12")
+        """An authority, what it signed for the broker and for a client; and an authority that nobody trusts."""
+        ours = Authority(self.folder, "ca")
+        ours.sign("broker")
+        ours.sign("client")
+        Authority(self.folder, "stranger").sign("intruder")
 
 
-def make_authority(folder: Path, name: str) -> None:
-    """`NAME.p12` and `NAME.pem`: a certificate that may sign others."""
-    keytool(
-        folder, "-genkeypair", "-alias", name, "-keyalg", "RSA", "-dname", f"CN={name}", "-ext", "bc:c",
-        "-validity", "30", "-keystore", f"{name}.p12",
-    )  # fmt: skip
-    keytool(folder, "-exportcert", "-rfc", "-alias", name, "-file", f"{name}.pem", "-keystore", f"{name}.p12")
+class Authority:
+    """`NAME.pem`, a certificate that signs others."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.key, self.name = folder, ec.generate_private_key(ec.SECP256R1()), _named(name)
+        made = _certificate(self.name, self.name, self.key).add_extension(x509.BasicConstraints(True, None), True)
+        (folder / f"{name}.pem").write_bytes(made.sign(self.key, hashes.SHA256()).public_bytes(PEM))
+
+    def sign(self, name: str) -> None:
+        """`NAME.key`, `NAME.pem`, and `NAME.both` with both: a certificate for localhost."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
+        made = _certificate(_named(name), self.name, key).add_extension(names, False).sign(self.key, hashes.SHA256())
+        secret = key.private_bytes(PEM, PrivateFormat.PKCS8, NoEncryption())
+        (self.folder / f"{name}.key").write_bytes(secret)
+        (self.folder / f"{name}.pem").write_bytes(made.public_bytes(PEM))
+        (self.folder / f"{name}.both").write_bytes(secret + made.public_bytes(PEM))
 
 
-def signed(folder: Path, name: str, authority: str) -> None:
-    """`NAME.p12`: a key with a certificate for localhost that the authority signed."""
-    store = ("-keystore", f"{name}.p12")
-    keytool(folder, "-genkeypair", "-alias", name, "-keyalg", "RSA", "-dname", f"CN={name}", "-validity", "30", *store)
-    keytool(folder, "-certreq", "-alias", name, "-file", f"{name}.csr", *store)
-    keytool(
-        folder, "-gencert", "-rfc", "-alias", authority, "-infile", f"{name}.csr", "-outfile", f"{name}.pem",
-        "-ext", "san=dns:localhost,ip:127.0.0.1", "-validity", "30", "-keystore", f"{authority}.p12",
-    )  # fmt: skip
-    keytool(folder, "-importcert", "-noprompt", "-alias", authority, "-file", f"{authority}.pem", *store)
-    keytool(folder, "-importcert", "-noprompt", "-alias", name, "-file", f"{name}.pem", *store)
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def keytool(folder: Path, *words: str) -> None:
-    """Java's own tool for keys; its stores have the password `STORES`."""
-    done = subprocess.run(
-        ["keytool", *words, *(("-storetype", "PKCS12", "-storepass", STORES))],
-        cwd=folder, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
+def _certificate(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+    )
 
 
 def _after(log: Path, begin: int) -> bytes:
