@@ -37,6 +37,10 @@ NAMES = (
     "check.noted",             # a part of the log checked and noted
     "check.read",              # some contents checked and noted
     "check.finished",          # a pass over log and contents at its end
+    "repair.found",            # a content that was lost is found elsewhere, proved, not yet in the store
+    "repair.aside",            # its damaged copy is out of the store, the good one not yet in it
+    "repair.put",              # something put right, and not yet noted
+    "repair.captured",         # an object captured anew, its damaged event not yet marked as lost
     "import.blobs",            # contents of packages durable, events not
     "import.appended",         # events of packages durable
     "import.files",            # files of packages placed, rows not

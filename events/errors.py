@@ -76,8 +76,8 @@ class ArchiveDamaged(GapInLog):
     """A check of the log found damage, in the log itself or in the contents that it needs."""
 
     hint = (
-        "The list above says what each damage means and how it can be mended; what cannot comes only from a copy of "
-        "the log or of the contents."
+        "`aipstream log repair --dry-run` says what can be mended and how; what nothing here has comes from a copy of "
+        "the log (`--from URL`) or of the contents (`--from-blobs URL`)."
     )
 
 

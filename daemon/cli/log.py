@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.log_repair import repair
 from daemon.cli.output import json_option, show, sized, table
 from daemon.cli.session import Session, pass_session
 
@@ -14,7 +15,25 @@ if TYPE_CHECKING:
     from events.log import Entry, Log
 
 
-@click.command()
+class Listing(click.Group):
+    """`log 123456789/42` lists events, `log repair` is a verb: a first word that names a verb is one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without a verb, options may stand anywhere."""
+        ctx.meta[VERB] = bool(args) and args[0] in self.commands
+        ctx.allow_interspersed_args = not ctx.meta[VERB]
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Before a verb there is no object whose events are meant."""
+        params = super().get_params(ctx)
+        return [one for one in params if not isinstance(one, click.Argument)] if ctx.meta.get(VERB) else params
+
+
+VERB = "aipstream.log.verb"
+
+
+@click.group(cls=Listing, invoke_without_command=True)
 @click.argument("thing", metavar="[HANDLE|UUID]", required=False)
 @click.option("--after", metavar="POSITION", help="Only events after that number, LSN or time.")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many events.")
@@ -26,8 +45,18 @@ if TYPE_CHECKING:
 )
 @json_option
 @pass_session
-def log(session: Session, thing: str | None, after: str | None, limit: int, payload: int | None, as_json: bool) -> None:
+def log(
+    session: Session,
+    /,
+    after: str | None,
+    limit: int,
+    payload: int | None,
+    as_json: bool,
+    thing: str | None = None,
+) -> None:
     """List events: the latest ones, or all those of one object, by its handle or UUID."""
+    if click.get_current_context().invoked_subcommand:
+        return
     session.json = as_json
     session.messages()
     from daemon.parts import log_of
@@ -52,6 +81,9 @@ def log(session: Session, thing: str | None, after: str | None, limit: int, payl
         ),
         *([] if entries else ["no events"]),
     )
+
+
+log.add_command(repair)
 
 
 def _payload(session: Session, events: Log, position: int) -> None:

@@ -127,6 +127,7 @@ def told(found: Report, limit: int) -> dict[str, Any]:
     return {
         **given,
         "findings": [{**one._asdict(), "effects": [effect._asdict() for effect in one.effects]} for one in listed],
+        "lost": [lost._asdict() for lost in found.lost],
         "more": found.more + len(found.findings) - len(listed),
         "covered": round(found.covered, 4),
     }
@@ -139,6 +140,11 @@ def lines(found: Report, limit: int, *, complete: bool) -> list[str]:
         out += _finding(one)
     more = found.more + max(0, len(found.findings) - limit)
     out += [f"and {more:,} more"] if more else []
+    for lost in found.lost[:limit]:
+        who = f"{lost.kind} {lost.uuid}" + (f" ({lost.handle})" if lost.handle else "")
+        out.append(
+            f"lost to damage that was repaired: {who} as it was at {lost.commit_time} (position {lost.position:,})"
+        )
     if complete and found.last:
         last = found.last
         out.append(

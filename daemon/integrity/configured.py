@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from daemon.config import Config
 from daemon.hold import hold
 from daemon.integrity.books import Books
-from daemon.integrity.check import Budget, Check, Progress
-from daemon.integrity.report import Report, report
+from daemon.integrity.check import DONE, Budget, Check, Progress
+from daemon.integrity.contents import Contents
+from daemon.integrity.repair import Repair, Repaired
+from daemon.integrity.report import LISTED, Lost, Report, report
 from daemon.parts import blobs_of, log_of, state_of, state_path
-from events.blobs import Blobs
-from events.errors import ConfigError
-from events.log import Log
-from events.log.inspecting import inspecting_of
+from daemon.retention.configured import lock_path as prune_lock
+from events.blobs import Blobs, open_blobs
+from events.errors import ConfigError, Interrupted
+from events.log import Log, open_log
+from events.log.inspecting import Inspecting, inspecting_of, mending_of
 
 
 class Checked(NamedTuple):
@@ -105,7 +109,61 @@ def check_configured(
         check,
     ):
         complete = check.run(restart=restart)
-        return Checked(complete, budget.used, report(books, inspecting_of(log)))
+        found = report(books, inspecting_of(log))
+        found.lost = [Lost(position, *claimed) for position, claimed, _ in islice(mending_of(log).lost(), LISTED)]
+        return Checked(complete, budget.used, found)
+
+
+def repair_configured(
+    config: Config,
+    *,
+    copy_url: str | None = None,
+    copy_blobs_url: str | None = None,
+    share: float = 0.0,
+    restart: bool = False,
+    dry_run: bool = False,
+    progress: Progress = lambda _what, _done, _total: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Repaired:
+    """Put right what the last whole check found; without one, or with `restart`, a check is done first.
+
+    Raises ConfigError if the copy is one of another log; Interrupted; Locked; as `checking` and `Repair`.
+    """
+    with ExitStack() as opened:
+        log, blobs, books, check = opened.enter_context(
+            checking(config, share=share, progress=progress, stopped=stopped)
+        )
+        copy = _copy_of(opened, log, copy_url) if copy_url else None
+        copy_blobs = open_blobs(copy_blobs_url) if copy_blobs_url else None
+        known = books.damaged() and books.meta("log") == log.identity and books.meta("phase") == DONE
+        if (restart or share or not known) and not check.run(restart=restart):
+            raise Interrupted("stopped while checking the log, before anything was repaired")
+        folder = books_path(config).with_name(f"{state_path(config).name}.mending")
+        contents = Contents(config, inspecting_of(log), blobs, books, folder, copy_blobs)
+        if not dry_run:
+            opened.enter_context(hold(prune_lock(config), "prunes this log"))
+        done = Repair(
+            config,
+            log,
+            books,
+            contents,
+            copy=copy,
+            dry_run=dry_run,
+            progress=lambda count, total: progress("damage", count, total),
+            stopped=stopped,
+        ).run()
+        with suppress(OSError):
+            folder.rmdir()  # unless damaged contents were put aside there
+        return done
+
+
+def _copy_of(opened: ExitStack, log: Log, url: str) -> Inspecting:
+    copy = opened.enter_context(closing(open_log(url)))
+    if copy.identity != log.identity:
+        raise ConfigError(
+            f"--from: the other log is {copy.identity}, no copy of {log.identity}", "`aipstream copy` makes copies."
+        )
+    return inspecting_of(copy)
 
 
 def last_check(config: Config) -> Report | None:

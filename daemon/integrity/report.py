@@ -70,9 +70,21 @@ class Finding(NamedTuple):
     effects: list[Effect]
 
 
+class Lost(NamedTuple):
+    """A state that damage has taken away for good, as a repair has noted it."""
+
+    position: Position
+    uuid: str
+    kind: str
+    handle: str | None
+    commit_time: str
+
+
 @dataclass
 class Report:
-    """The state of the books. `last` is the last whole pass, `open` the one that is under way, both None if none is."""
+    """The state of the books. `last` is the last whole pass, `open` the one that is under way, both None if none is.
+    `lost` are the first states that repairs have given up.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     more: int = 0
@@ -82,6 +94,7 @@ class Report:
     contents: int = 0
     read: int = 0
     read_since: str | None = None
+    lost: list[Lost] = field(default_factory=list)
 
     @property
     def covered(self) -> float:

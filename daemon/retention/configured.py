@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from daemon.config import Config
@@ -28,6 +29,11 @@ def policy_of(config: Config) -> tuple[Policy, timedelta]:
     return Policy(*spans), quarantine
 
 
+def lock_path(config: Config) -> Path:
+    """Whoever takes events out of the log holds this."""
+    return state_path(config).with_name(f"{state_path(config).name}.prune.lock")
+
+
 def prune_configured(
     config: Config,
     *,
@@ -37,6 +43,5 @@ def prune_configured(
 ) -> Pruned:
     """One run. Raises ConfigError, Locked, and what log and blob store raise."""
     policy, quarantine = policy_of(config)
-    lock = state_path(config).with_name(f"{state_path(config).name}.prune.lock")
-    with hold(lock, "prunes this log"), closing(log_of(config)) as log:
+    with hold(lock_path(config), "prunes this log"), closing(log_of(config)) as log:
         return prune(log, blobs_of(config), policy, quarantine, dry_run=dry_run, progress=progress, stopped=stopped)

@@ -9,7 +9,7 @@ nothing whole is touched. A payload that is lost is not replaced by another; its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -118,15 +118,18 @@ class Inspecting(Protocol):
 
 
 class Mending(Protocol):
-    """Putting a log right. Each call is one transaction, durable when it returns."""
+    """Putting a log right. Each call is one transaction, durable when it returns. Where a record around it is damaged
+    that would have to prove it, GapInLog or ChecksumMismatch is raised.
+    """
 
     def put_payload(self, position: Position, payload: bytes) -> None:
         """Put a payload back in its place. Raises ChecksumMismatch unless it is the one that the header names."""
         ...
 
-    def put_record(self, record: Record) -> None:
-        """Put a record (of a copy) in its place. Raises ChecksumMismatch unless it is proved in itself and by the
-        chain of what stands around it here.
+    def put_records(self, first: Position, records: Iterable[Record]) -> Position:
+        """Put records of a copy in their places, from `first` on; the last position. Raises ChecksumMismatch or
+        GapInLog, and writes nothing, unless each is proved in itself and all of them by the chain of what stands
+        before and after them here. A payload that is whole here stays.
         """
         ...
 

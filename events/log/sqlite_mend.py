@@ -13,7 +13,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -39,7 +39,7 @@ from sqlalchemy.exc import DBAPIError
 from events.errors import ChecksumMismatch, GapInLog
 from events.event import BEGINNING, Position
 from events.log import sqlite_file as file
-from events.log.chain import COVERED, NO_CHAIN, Record, digest, header, link, proved
+from events.log.chain import COVERED, NO_CHAIN, Record, digest, follows, link, proved
 from events.log.inspecting import Claimed
 from events.log.sqlite import SqliteLog
 from events.log.sqlite_headers import KEPT
@@ -82,34 +82,40 @@ class SqliteMending:
                 raise ChecksumMismatch(f"that is not the payload of position {position}")
             _put(connection, {"position": position, "payload": payload})
 
-    def put_record(self, record: Record) -> None:
-        """Chained to the record before it, and the one after it to this one. Behind the last record there is no next:
-        there the noted end has to be further on, so that something is known to be missing.
+    def put_records(self, first: Position, records: Iterable[Record]) -> Position:
+        """In one transaction, which is taken back if the last of them is not what the next record here is chained to.
+        Behind the last record here there is no next: there they have to end where the log has noted its end.
         """
-        at = record.position
+        at, chain = first, NO_CHAIN
         with self.log.transaction(write=True) as connection:
-            proved(header(record))
-            before = NO_CHAIN if at == 1 else self._link(connection, at - 1)
-            if before is None or link(before, record.checksum) != record.chain:
-                raise ChecksumMismatch(f"position {at} is not chained to what is at position {at - 1} here")
-            here = connection.execute(_ROW, {"at": at}).first()
-            following = connection.execute(_ROW, {"at": at + 1}).first()
-            if following is not None and self._is_proved(following):
-                if link(record.chain, following[COVERED]) != following[COVERED + 1]:
-                    raise ChecksumMismatch(f"position {at + 1} here is not chained to that record at position {at}")
-            elif here is None and at > self._noted(connection):
-                raise ChecksumMismatch(f"nothing says that there was a record at position {at}")
-            elif here is not None and record.checksum not in here[COVERED:] and record.chain not in here[COVERED:]:
-                raise ChecksumMismatch(f"neither checksum nor chain of position {at} here is that of the record")
-            made, payload = rows(record)
-            connection.execute(delete(EVENT).where(EVENT.c.position == at))
-            connection.execute(insert(EVENT), [made])
-            if record.thinned:
-                connection.execute(insert(THINNED).on_conflict_do_nothing(), [{"position": at}])
-            elif not connection.execute(select(THINNED.c.position).where(THINNED.c.position == at)).first():
-                if len(record.event.payload) != record.size or digest(record.event.payload) != record.payload_checksum:
-                    raise ChecksumMismatch(f"the payload of position {at} is not what its checksum says")
-                _put(connection, payload)
+            if first > 1:
+                chain = self._link(connection, first - 1)
+            for record in records:
+                follows(record, chain, at)
+                self._put_record(connection, record)
+                at, chain = at + 1, record.chain
+            following = connection.execute(_ROW, {"at": at}).first()
+            if following is not None:
+                if not self._is_proved(following) or link(chain, following[COVERED]) != following[COVERED + 1]:
+                    raise ChecksumMismatch(f"position {at} here is not chained to the records before it in the copy")
+            elif at - 1 != self._noted(connection) or self._behind(connection, at):
+                raise ChecksumMismatch(f"nothing here proves the records from position {first} to {at - 1}")
+        return at - 1
+
+    def _put_record(self, connection: Connection, record: Record) -> None:
+        at = record.position
+        row, payload = rows(record)
+        put = insert(EVENT)
+        others = {name: put.excluded[name] for name in row if name != "position"}
+        connection.execute(put.on_conflict_do_update(index_elements=[EVENT.c.position], set_=others), [row])
+        found = connection.execute(_FOUND, {"at": at}).scalar_one_or_none()
+        if isinstance(found, bytes) and digest(found) == record.payload_checksum:
+            return
+        if record.thinned:
+            connection.execute(delete(PAYLOAD).where(PAYLOAD.c.position == at))
+            connection.execute(insert(THINNED).on_conflict_do_nothing(), [{"position": at}])
+        elif connection.execute(select(THINNED.c.position).where(THINNED.c.position == at)).first() is None:
+            _put(connection, payload)
 
     def put_chain(self, position: Position) -> None:
         """The link of a record is a function of the link before it and its checksum; the next one shows that it was
@@ -119,7 +125,7 @@ class SqliteMending:
             row = self._proved(connection, position)
             before = NO_CHAIN if position == 1 else self._link(connection, position - 1)
             following = connection.execute(_ROW, {"at": position + 1}).first()
-            if before is None or following is None or not self._is_proved(following):
+            if following is None or not self._is_proved(following):
                 raise ChecksumMismatch(f"the records around position {position} do not prove its place in the chain")
             chain = link(before, row[COVERED])
             if link(chain, following[COVERED]) != following[COVERED + 1]:
@@ -131,8 +137,6 @@ class SqliteMending:
         with self.log.transaction(write=True) as connection:
             noted, at = self._noted(connection), BEGINNING
             chain = NO_CHAIN if noted == BEGINNING else self._link(connection, noted)
-            if chain is None:
-                raise ChecksumMismatch(f"the record at the noted end {noted} is missing")
             for at in range(noted + 1, noted + 1 + self._behind(connection, noted)):
                 row = self._proved(connection, at)
                 if link(chain, row[COVERED]) != row[COVERED + 1]:
@@ -223,10 +227,10 @@ class SqliteMending:
             return False
         return True
 
-    def _link(self, connection: Connection, position: Position) -> bytes | None:
-        """The chain at that position, if its record is there and whole in itself."""
-        row = connection.execute(_ROW, {"at": position}).first()
-        return row[COVERED + 1] if row is not None and self._is_proved(row) else None
+    def _link(self, connection: Connection, position: Position) -> bytes:
+        """The chain at that position, whose record is there and whole in itself."""
+        chain: bytes = self._proved(connection, position)[COVERED + 1]
+        return chain
 
     def _succeeded(self, connection: Connection, uuid: str, position: Position) -> bool:
         """Whether the newest event of that object that is left is a later one, and whole."""

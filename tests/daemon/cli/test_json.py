@@ -10,7 +10,7 @@ KEYS = {
     ("status",): {"log", "capture", "replay", "lag", "index", "verified", "checked", "copied"},
     ("verify",): {"equal", "lsn", "compared", "more", "local", "seconds", "differences"},
     ("verify", "--log"): {"complete", "bytes_read", "findings", "more", "damaged", "last", "open", "contents", "read",
-                          "read_since", "covered"},
+                          "read_since", "covered", "lost"},
     ("check",): {"ok", "preconditions"},
     ("check", "--losses"): {"driver", "version", "read", "objects", "losses"},
     ("losses",): {"losses", "objects"},

@@ -1,0 +1,102 @@
+"""`aipstream log repair`: damage of the log and its contents put right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from daemon.cli.output import counted, dry_run_option, json_option, show, table
+from daemon.cli.session import Session, pass_session
+from daemon.cli.verify_log import read_blobs_option
+
+if TYPE_CHECKING:
+    from daemon.integrity.repair import Repaired, Step
+
+
+@click.command()
+@click.option("--from", "copy", metavar="URL", help="A copy of this log, from which records may be taken.")
+@click.option("--from-blobs", "copy_blobs", metavar="URL", help="A copy of the blob store, for contents.")
+@read_blobs_option
+@click.option("--restart", is_flag=True, help="Check the log anew instead of going by the last check.")
+@dry_run_option
+@json_option
+@pass_session
+def repair(
+    session: Session,
+    /,
+    copy: str | None,
+    copy_blobs: str | None,
+    read_blobs: float | None,
+    restart: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Put right what `verify --log` found: checks to the end first, if no check has.
+
+    A content is fetched again from a copy, the source or the target. A payload is put back if anything still gives it
+    byte for byte. An object whose newest event is lost is captured anew, and events that are lost are marked so that
+    the log can be read again. Records themselves come only from a copy. Nothing whole is touched; the daemon has to be
+    stopped where something is to be captured. Exit code 5 if damage is left.
+    """
+    session.json = as_json
+    config = session.config
+    session.messages()
+    from daemon.integrity.configured import repair_configured, share_of
+    from daemon.integrity.repair import CAPTURED, LEFT, LOST, MENDED
+    from daemon.pipeline import Stop
+    from daemon.progress import Progress
+    from events.errors import ArchiveDamaged
+
+    stop = Stop()
+    with stop.on_signals(), Progress("repairing", "damages") as progress:
+        done = repair_configured(
+            config,
+            copy_url=copy,
+            copy_blobs_url=copy_blobs,
+            share=share_of(read_blobs or 0.0),
+            restart=restart,
+            dry_run=dry_run,
+            progress=lambda what, count, total: progress.to(count, total, what),
+            stopped=stop,
+        )
+    counts = {became: done.count(became) for became in (MENDED, CAPTURED, LOST, LEFT)}
+    show(
+        session,
+        {
+            "dry_run": dry_run,
+            **counts,
+            "steps": [{**step.damage._asdict(), "became": step.became, "how": step.how} for step in done.steps],
+        },
+        *_lines(done, dry_run=dry_run),
+    )
+    if counts[LEFT]:
+        raise ArchiveDamaged(
+            f"{counted(counts[LEFT], 'damage')} {'would be' if dry_run else 'is' if counts[LEFT] == 1 else 'are'} left",
+            "The list above says why. What only a copy has comes with --from URL and --from-blobs URL.",
+        )
+
+
+def _lines(done: Repaired, *, dry_run: bool) -> list[str]:
+    if not done.steps:
+        return ["nothing is damaged"]
+    would = "would be " if dry_run else ""
+    words = {
+        "mended": f"{would}mended",
+        "captured": f"{would}captured anew, that state {would or 'is '}lost",
+        "lost": f"that state {would or 'is '}lost",
+        "left": f"{would}left",
+    }
+    return [
+        *table(
+            ("position", "fault", "kind", "handle", "uuid", "became", "how"),
+            [_row(step) for step in done.steps],
+        ),
+        ", ".join(f"{done.count(became):,} {said}" for became, said in words.items() if done.count(became)),
+    ]
+
+
+def _row(step: Step) -> tuple[object, ...]:
+    one = step.damage
+    place = one.position or (one.content[:16] + "…" if one.content else "log")
+    return place, one.fault, one.kind or None, one.handle, one.uuid or None, step.became, step.how

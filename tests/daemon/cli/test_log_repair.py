@@ -1,0 +1,239 @@
+"""`aipstream log repair`: real damage of every sort is put right, or what is lost is named and the log read again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon.cli.place import Place
+from tests.events.log import damage
+
+
+def log_of(place: Place) -> Path:
+    return place.folder / "log.sqlite"
+
+
+def rows(place: Place, query: str, *values: object) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(log_of(place))) as log:
+        return log.execute(query, values).fetchall()
+
+
+def items(place: Place) -> list[tuple[int, str]]:
+    """Newest events of items that have a handle and contents: position and UUID."""
+    return rows(place, "SELECT max(position), uuid FROM event WHERE kind = 'item' AND blobs <> '[]' AND type = 'put' "
+                       "AND handle IS NOT NULL GROUP BY uuid ORDER BY 1")  # fmt: skip
+
+
+def contents_of(place: Place, position: int) -> list[Path]:
+    (found,) = rows(place, "SELECT blobs FROM event WHERE position = ?", position)
+    return [place.folder / "blobs" / name[:2] / name[2:4] / name for name in json.loads(found[0])]
+
+
+def retitle(place: Place, uuid: str, title: str) -> None:
+    place.sql(place.source, "UPDATE metadatavalue SET text_value = %s WHERE dspace_object_id = %s AND place = 0 "
+                            "AND text_lang IS NULL", title, uuid)  # fmt: skip
+    place.good("snapshot")
+
+
+def became(place: Place, *arguments: str, code: int = 0) -> dict[tuple[int, str], str]:
+    """What became of each damage."""
+    done = place("log", "repair", *arguments, "--json")
+    assert done.code == code, done
+    return {(step["position"], step["fault"]): step["became"] for step in done.json["steps"]}
+
+
+def test_nothing_damaged_nothing_done(replicated: Place) -> None:
+    """It checks first, and touches no row."""
+    whole = damage.rows_of(log_of(replicated))
+    assert replicated.good("log", "repair").out == "nothing is damaged\n"
+    assert damage.rows_of(log_of(replicated)) == whole
+
+
+def test_a_payload_whose_state_still_stands_is_read_from_the_source_again(replicated: Place) -> None:
+    """Byte for byte: afterwards every row is what it was. A dry run says so and changes nothing."""
+    whole = damage.rows_of(log_of(replicated))
+    some = [position for position, _ in items(replicated)[:3]]
+    some += [row[0] for row in rows(replicated, "SELECT max(position) FROM event GROUP BY kind")]
+    for position in set(some):
+        damage.flip_payload(log_of(replicated), position) if position % 2 else damage.sql(
+            log_of(replicated), f"DELETE FROM payload WHERE position = {position}"
+        )
+    broken = damage.rows_of(log_of(replicated))
+    assert set(became(replicated, "--dry-run").values()) == {"mended"}
+    assert damage.rows_of(log_of(replicated)) == broken
+    done = became(replicated)
+    assert {position for position, _ in done} == set(some)
+    assert set(done.values()) == {"mended"}
+    assert damage.rows_of(log_of(replicated)) == whole
+    replicated.good("verify", "--log", "--parse")
+
+
+def test_a_state_that_is_gone_is_lost_and_the_object_captured_anew(replicated: Place) -> None:
+    """The newest event of an object that has changed since, of one that is deleted since, and an older event: the log
+    is readable again, the target is brought to the same, and the lost states are named.
+    """
+    (old, one), (gone_at, gone), (whole_at, _) = items(replicated)[:3]
+    retitle(replicated, one, "the first change")
+    ((newer,),) = rows(replicated, "SELECT max(position) FROM event WHERE uuid = ?", one)
+    untouched = damage.rows_of(log_of(replicated))
+    damage.flip_payload(log_of(replicated), old)
+    damage.flip_payload(log_of(replicated), newer)
+    damage.sql(log_of(replicated), f"DELETE FROM payload WHERE position = {gone_at}")
+    replicated.sql(replicated.source, "UPDATE metadatavalue SET text_value = 'the second change' WHERE "
+                   "dspace_object_id = %s AND place = 0 AND text_lang IS NULL", one)  # fmt: skip
+    for statement in ("UPDATE handle SET resource_id = NULL WHERE resource_id = %s",
+                      "DELETE FROM item2bundle WHERE item_id = %s", "DELETE FROM collection2item WHERE item_id = %s",
+                      "DELETE FROM relationship WHERE left_id = %s OR right_id = %s",
+                      "DELETE FROM versionitem WHERE item_id = %s", "DELETE FROM item WHERE uuid = %s"):  # fmt: skip
+        replicated.sql(replicated.source, statement, *[gone] * statement.count("%s"))
+    assert replicated("verify", "--log").code == 5
+    planned = became(replicated, "--dry-run")
+    assert planned == {(old, "payload"): "lost", (newer, "payload"): "captured", (gone_at, "payload-gone"): "captured"}
+    assert became(replicated) == planned
+    checked = replicated.good("verify", "--log", "--parse", "--json").json
+    assert sorted(lost["position"] for lost in checked["lost"]) == sorted([old, newer, gone_at])
+    assert f"lost to damage that was repaired: item {one}" in replicated.good("verify", "--log").out
+    replicated.good("run", "--until-current")
+    assert replicated.differences() == []
+    after = damage.rows_of(log_of(replicated))
+    known = {row[0]: row for row in after["event"]}
+    assert all(known[row[0]] == row for row in untouched["event"]), "no header was touched"
+    bad = {old, newer, gone_at}
+    assert {row for row in untouched["payload"] if row[0] not in bad} <= set(after["payload"])
+    assert whole_at in {row[0] for row in after["payload"]}
+    assert replicated.good("log", "repair", "--restart").out == "nothing is damaged\n"
+
+
+def test_payloads_that_changed_places_are_put_back_without_any_source(replicated: Place) -> None:
+    """Each lies where the other should."""
+    whole = damage.rows_of(log_of(replicated))
+    (one, _), (other, _) = items(replicated)[:2]
+    damage.sql(
+        log_of(replicated),
+        f"UPDATE payload SET position = -1 WHERE position = {one}",
+        f"UPDATE payload SET position = {one} WHERE position = {other}",
+        f"UPDATE payload SET position = {other} WHERE position = -1",
+    )
+    shutil.rmtree(replicated.source_store)
+    replicated.configure(source="postgresql://nobody@localhost:1/none")
+    assert set(became(replicated).values()) == {"mended"}
+    assert damage.rows_of(log_of(replicated)) == whole
+
+
+@pytest.mark.parametrize("whence", ["source", "target", "copy", "source of the past"])
+def test_contents_are_fetched_again(replicated: Place, tmp_path: Path, whence: str) -> None:
+    """Those that are gone, cut off, and flipped; from wherever they still are. The damaged ones are kept aside."""
+    shutil.copytree(replicated.folder / "blobs", tmp_path / "copy")
+    paths = sorted({path for position, _ in items(replicated)[:6] for path in contents_of(replicated, position)})[:3]
+    before = {path: path.read_bytes() for path in paths}
+    paths[0].unlink()
+    paths[1].write_bytes(before[paths[1]][:-1])
+    damage.flip(paths[2], 0)
+    if whence != "source":
+        shutil.rmtree(replicated.source_store)
+    if whence in {"copy", "source of the past"}:
+        shutil.rmtree(replicated.target_store)
+    if whence == "source of the past":
+        assert set(became(replicated, "--read-blobs", "100%", code=5).values()) == {"left"}
+        assert not paths[0].exists()
+        assert len(paths[1].read_bytes()) == len(before[paths[1]]) - 1, "what is damaged stays until it can be replaced"
+        return
+    more = ("--from-blobs", f"file://{tmp_path}/copy") if whence == "copy" else ()
+    done = replicated.good("log", "repair", "--read-blobs", "100%", *more, "--json").json
+    assert (done["mended"], done["left"]) == (3, 0)
+    assert {step["how"] for step in done["steps"]} == {f"fetched from the {whence}"}
+    assert {path: path.read_bytes() for path in paths} == before
+    aside = {path.name for path in (replicated.folder / "log.sqlite.state.mending").iterdir()}
+    assert aside == {f"{path.name}.damaged" for path in paths[1:]}
+    replicated.good("verify", "--log", "--read-blobs", "100%")
+
+
+def test_records_come_back_from_a_copy_of_the_log_alone(replicated: Place) -> None:
+    """Without one they are left, with what would help; no chain is made up. One of another log is refused."""
+    replicated.good("copy", "--log", f"sqlite:///{replicated.folder}/copy.sqlite")
+    whole = damage.rows_of(log_of(replicated))
+    end = max(row[0] for row in whole["event"])
+    damage.sql(
+        log_of(replicated),
+        "DELETE FROM event WHERE position IN (5, 6, 7)",
+        "DELETE FROM payload WHERE position IN (6, 7)",
+        "UPDATE event SET handle = 'x' WHERE position = 12",
+        "UPDATE event SET chain = zeroblob(16) WHERE position = 20",
+        f"DELETE FROM event WHERE position > {end - 3}",
+        f"DELETE FROM payload WHERE position > {end - 3}",
+        "UPDATE payload SET payload = zeroblob(5) WHERE position = 30",
+    )
+    broken = damage.rows_of(log_of(replicated))
+    replicated.good("config", "check")
+    with closing(sqlite3.connect(replicated.folder / "other.sqlite")) as other:
+        with closing(sqlite3.connect(replicated.folder / "copy.sqlite")) as copy:
+            copy.backup(other)
+        other.execute("UPDATE meta SET value = 'another' WHERE key = 'identity'")
+        other.commit()
+    refused = replicated("log", "repair", "--from", f"sqlite:///{replicated.folder}/other.sqlite")
+    assert (refused.code, "no copy of" in refused.err) == (2, True)
+    assert damage.rows_of(log_of(replicated)) == broken
+    alone = became(replicated, code=5)
+    assert {key for key, value in alone.items() if value == "mended"} == {(20, "chain")}
+    assert (12, "header") in alone
+    copied = became(replicated, "--from", f"sqlite:///{replicated.folder}/copy.sqlite")
+    assert set(copied.values()) == {"mended"}
+    assert damage.rows_of(log_of(replicated)) == whole
+    replicated.good("verify", "--log", "--parse")
+    replicated.good("run", "--until-current")
+
+
+def test_marks_ends_and_links_are_put_right(replicated: Place) -> None:
+    """From what stands around them."""
+    whole = damage.rows_of(log_of(replicated))
+    position, _ = items(replicated)[0]
+    damage.sql(
+        log_of(replicated),
+        f"INSERT INTO thinned VALUES ({position})",
+        "UPDATE event SET chain = zeroblob(16) WHERE position = 9",
+        "UPDATE meta SET value = '25' WHERE key = 'end'",
+    )
+    assert set(became(replicated).values()) == {"mended"}
+    assert damage.rows_of(log_of(replicated)) == whole
+
+
+@pytest.mark.parametrize("place_", ["repair.found", "repair.aside", "repair.put", "repair.put:2", "repair.captured"])
+def test_a_repair_that_is_killed_goes_on(replicated: Place, place_: str) -> None:
+    """By SIGKILL, wherever it is; the same command then ends it, and all is whole."""
+    (old, one), (other, _) = items(replicated)[:2]
+    path = contents_of(replicated, other)[0]
+    content = path.read_bytes()
+    damage.flip_payload(log_of(replicated), old)
+    damage.flip_payload(log_of(replicated), other)
+    replicated.sql(replicated.source, "UPDATE metadatavalue SET text_value = 'changed' WHERE "
+                   "dspace_object_id = %s AND place = 0 AND text_lang IS NULL", one)  # fmt: skip
+    damage.flip(path, 1)
+    killed = replicated.process("log", "repair", "--read-blobs", "100", AIPSTREAM_FAILPOINT=place_)
+    assert killed.wait(120) == -signal.SIGKILL
+    done = replicated.good("log", "repair", "--json").json
+    assert done["left"] == 0
+    assert path.read_bytes() == content
+    checked = replicated.good("verify", "--log", "--parse", "--read-blobs", "100%", "--json").json
+    assert [lost["position"] for lost in checked["lost"]] == [old]
+    replicated.good("run", "--until-current")
+    assert replicated.differences() == []
+
+
+def test_while_the_daemon_captures_nothing_is_captured_twice(replicated: Place) -> None:
+    """Exit code 8, and the damage stays as it is; a check may run beside it."""
+    position, _ = items(replicated)[0]
+    damage.flip_payload(log_of(replicated), position)
+    replicated("verify", "--log")
+    daemon = replicated.process("run")
+    replicated.says("capture.polling", daemon)
+    assert replicated("log", "repair").code == 8
+    assert replicated("verify", "--log").code == 5
+    replicated.stop(daemon)
+    assert set(became(replicated).values()) == {"mended"}
