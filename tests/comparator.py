@@ -110,7 +110,7 @@ def _told(title: str, columns: str, source: Rows, target: Rows, one_way: bool = 
             yield f"{title}: only in {where}: {rows.total() - SHOWN} more"
 
 
-def _marry(source: End, target: End) -> None:
+def marry(source: End, target: End) -> None:
     """Find the people of the target who are someone of the source, and those people and groups who are only there."""
     by_email = {email: uuid for uuid, email in source.people.items() if uuid not in target.people}
     for uuid, email in target.people.items():
@@ -124,7 +124,7 @@ def _marry(source: End, target: End) -> None:
     )
 
 
-def _without_local(title: str, rows: Rows, local: frozenset[str]) -> Rows:
+def without_local(title: str, rows: Rows, local: frozenset[str]) -> Rows:
     """The target's rows without its own people and groups, and what may be theirs without being a difference."""
     if not local:
         return rows
@@ -153,24 +153,42 @@ def differences(
     """How the target differs from the source, one line each; an empty list when it is the same repository."""
     source, target = End(source_dsn, drafts), End(target_dsn, drafts)
     try:
-        _marry(source, target)
-        parts = {
-            "passwords": ", password, salt, digest_algorithm" if passwords else "",
-            "security": ", v.security_level" if source.has_security and target.has_security else "",
-        }
-        lines: list[str] = []
-        for title, table in {**TABLES, **(DRAFT_TABLES if drafts else {})}.items():
-            theirs = _without_local(title, target.rows(table, **parts), target.local)
-            lines += _told(title, table.columns, source.rows(table, **parts), theirs)
-        for title, table in REGISTRIES.items():
-            lines += _told(title, table.columns, source.rows(table), target.rows(table), one_way=True)
-        lines += _told("versionhistory", "versions", source.histories(), target.histories())
-        lines += _group_cache(target)
-        lines += _files(source, target, source_assetstore, target_assetstore)
+        return compared(source, target, source_assetstore, target_assetstore, passwords=passwords, drafts=drafts)
     finally:
         source.close()
         target.close()
+
+
+def compared(
+    source: End,
+    target: End,
+    source_assetstore: Path,
+    target_assetstore: Path,
+    *,
+    passwords: bool = False,
+    drafts: bool = False,
+) -> list[str]:
+    """The same of two ends that are open. The first may have been opened long ago: it is what it was then."""
+    marry(source, target)
+    parts = parts_of(source, target, passwords)
+    lines: list[str] = []
+    for title, table in {**TABLES, **(DRAFT_TABLES if drafts else {})}.items():
+        theirs = without_local(title, target.rows(table, **parts), target.local)
+        lines += _told(title, table.columns, source.rows(table, **parts), theirs)
+    for title, table in REGISTRIES.items():
+        lines += _told(title, table.columns, source.rows(table), target.rows(table), one_way=True)
+    lines += _told("versionhistory", "versions", source.histories(), target.histories())
+    lines += _group_cache(target)
+    lines += _files(source, target, source_assetstore, target_assetstore)
     return lines
+
+
+def parts_of(source: End, target: End, passwords: bool = False) -> dict[str, str]:
+    """What of the comparisons' SQL depends on the two ends."""
+    return {
+        "passwords": ", password, salt, digest_algorithm" if passwords else "",
+        "security": ", v.security_level" if source.has_security and target.has_security else "",
+    }
 
 
 def _group_cache(end: End) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.scratch import Cluster
-from tests.chaos.wreck import Begun, Wreck
+from tests.chaos.wreck import Begun, Wreck, begin
 from tests.daemon.cli.place import Templates, make_templates
 
 
@@ -20,11 +20,8 @@ def small(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Templat
 
 @pytest.fixture(scope="session")
 def begun(cluster: Cluster, small: Templates, tmp_path_factory: pytest.TempPathFactory) -> Begun:
-    """The same after everything was replicated once: what most accidents begin with is copied, not made anew."""
-    wreck = Wreck(cluster, small, tmp_path_factory.mktemp("begun"))
-    wreck.good("init")
-    wreck.good("run", "--until-current")
-    return Begun(Templates(f"s_{wreck.name}", f"t_{wreck.name}", wreck.source_store), wreck.folder)
+    """The same after everything was replicated once."""
+    return begin(cluster, small, tmp_path_factory.mktemp("begun"))
 
 
 @pytest.fixture

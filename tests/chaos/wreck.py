@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from daemon.dspace.connect import connect
+from daemon.scratch import Cluster
 from daemon.source import publication, slot
 from daemon.source.identity import accept, observed
 from daemon.source.state import State
@@ -25,6 +26,14 @@ class Begun(NamedTuple):
 
     templates: Templates
     folder: Path
+
+
+def begin(cluster: Cluster, small: Templates, folder: Path) -> Begun:
+    """Everything of those repositories replicated once: what most tests begin with is copied from it, not made anew."""
+    wreck = Wreck(cluster, small, folder)
+    wreck.good("init")
+    wreck.good("run", "--until-current")
+    return Begun(Templates(f"s_{wreck.name}", f"t_{wreck.name}", wreck.source_store), wreck.folder)
 
 
 class Wreck(Place):
