@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import events.aip
 from daemon.export.moment import Moment
 from daemon.restore.plan import Plan
 from daemon.target.native.resolve import references
 from events.aip.model import Kind, Uuid
-from events.event import BEGINNING, Position
+from events.event import BEGINNING, Position, decompress
 from events.log import Log
 
 
@@ -70,9 +71,7 @@ def needed(moment: Moment, wanted: dict[Uuid, Position]) -> dict[Uuid, Position]
         entry = log.latest(uuid, at)
         if entry is None or not entry.event.payload:
             continue
-        aip = Moment(log, at).aip(uuid)
-        if aip is None:
-            continue
+        aip = events.aip.read(decompress(entry.event.payload))
         far = {other for kind, other in references(aip) if other is not None and kind not in ("item", "bitstream")}
         for other in far | set(entry.event.parents):
             if other not in seen:
