@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from daemon.config import Config
 from daemon.parts import reading
 from events.aip.model import Uuid
 from events.errors import ConfigError
 from events.event import Position, lsn_number
-from events.log import Log
+from events.log import Entry, Log
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _AGO: Final = re.compile(
@@ -37,6 +37,38 @@ def position_of(log: Log, text: str) -> Position:
             f"{text!r} is no position",
             'Write the number of an event, an LSN (16/B374D848), a time (2026-01-31T14:05) or "2h ago".',
         ) from error
+
+
+class Chosen(NamedTuple):
+    """The position that somebody's moment stands for. `notes` has a line if the log ends before that moment."""
+
+    position: Position
+    notes: list[str]
+
+
+def chosen(log: Log, text: str | None) -> Chosen:
+    """As `position_of`, but never beyond the end of the log, which is also what None stands for. Raises ConfigError."""
+    end = log.end()
+    if text is None:
+        return Chosen(end, [])
+    at = position_of(log, text)
+    last = next(log.read(end - 1, limit=1), None) if end else None
+    if at < end or last is None or not _after(text, at, last):
+        return Chosen(at, [])
+    note = (
+        f"{text} is beyond the end of the log, which is taken: position {end:,}, {last.event.commit_time[:19]}Z. "
+        "Of anything later it knows nothing."
+    )
+    return Chosen(end, [note])
+
+
+def _after(text: str, at: Position, last: Entry) -> bool:
+    """Whether the moment is later than the last event of the log."""
+    if text.isdigit():
+        return at > last.position
+    if _LSN.fullmatch(text):
+        return lsn_number(text) > last.event.lsn
+    return instant(text) > last.event.commit_time
 
 
 def instant(text: str) -> str:

@@ -25,12 +25,11 @@ def diff(session: Session, begin: str, end: str | None, details: bool, as_json: 
 
     from daemon.history.between import between
     from daemon.parts import log_of
-    from daemon.positions import position_of
+    from daemon.positions import chosen
     from daemon.retention.exact import inexact, warning
 
     with closing(log_of(session.config)) as log:
-        one = position_of(log, begin)
-        other = min(position_of(log, end), log.end()) if end else log.end()
+        (one, doubts), (other, more) = chosen(log, begin), chosen(log, end)
         found = list(between(log, one, other, words=details))
         unsure = {at: inexact(log, at) for at in (one, other)}
     lines = []
@@ -39,8 +38,11 @@ def diff(session: Session, begin: str, end: str | None, details: bool, as_json: 
         lines += [f"    {line}" for line in each.words]
     lines.append(f"{counted(len(found), 'object')} from position {one:,} to {other:,}")
     lines += [line for at, count in unsure.items() for line in warning(count, f"position {at:,}")]
+    notes = [*doubts, *more]
     show(
         session,
-        {"from": one, "until": other, "inexact": max(unsure.values()), "objects": [each._asdict() for each in found]},
+        {"from": one, "until": other, "inexact": max(unsure.values()), "notes": notes,
+         "objects": [each._asdict() for each in found]},
         *lines,
-    )
+        *notes,
+    )  # fmt: skip

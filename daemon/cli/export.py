@@ -82,7 +82,7 @@ def export(
     from daemon.export.run import export as write
     from daemon.parts import blobs_of, log_of
     from daemon.pipeline import Stop
-    from daemon.positions import instant, position_of
+    from daemon.positions import chosen, instant
     from daemon.progress import Progress
     from daemon.retention.exact import inexact
     from events.aip.model import Kind
@@ -95,7 +95,8 @@ def export(
     release_of(given["release"])
     bundles = Bundles.of(given["filter_bundles"], given["include_bundles"])
     with closing(log_of(config)) as log:
-        then = Moment(log, position_of(log, moment) if moment else None)
+        at, doubts = chosen(log, moment)
+        then = Moment(log, at)
         named = roots(then, things)
         options = Options(
             manifest_only=given["manifest_only"],
@@ -116,13 +117,13 @@ def export(
         inside = [*named, *(head.uuid for each in named for head in then.below(each))] if recursive else named
         unsure = inexact(log, then.at, None if whole else dict.fromkeys(inside, then.at))
         if dry_run:
-            _would(session, packages, choice, unsure)
+            _would(session, packages, choice, unsure, doubts)
             return
         assert folder is not None  # noqa: S101 - asked above
         stop = Stop()
         with stop.on_signals(), Progress("exporting", "packages") as progress:
             done = write(packages, choice, folder, progress=lambda count: progress.to(count, None), stopped=stop)
-    _told(session, done, folder, then.at, unsure)
+    _told(session, done, folder, then.at, unsure, doubts)
     if stop():
         raise Interrupted(f"stopped after {counted(done.packages, 'package')}", "Repeat it: what is there is kept.")
     if done.refused:
@@ -145,7 +146,7 @@ def _given() -> dict[str, str]:
     }
 
 
-def _would(session: Session, packages: Packages, choice: Choice, unsure: int) -> None:
+def _would(session: Session, packages: Packages, choice: Choice, unsure: int, doubts: list[str]) -> None:
     from daemon.export.run import planned
     from daemon.progress import Progress
     from daemon.retention.exact import warning
@@ -160,15 +161,17 @@ def _would(session: Session, packages: Packages, choice: Choice, unsure: int) ->
             "dry_run": True,
             "position": at,
             "inexact": unsure,
+            "notes": doubts,
             "kinds": {kind: {"packages": count, "files": files, "bytes": size} for kind, count, files, size in rows},
         },
         f"would export, as of position {at:,}:",
         *table(("kind", "packages", "files", "bytes of files"), rows),
         *warning(unsure, f"position {at:,}"),
+        *doubts,
     )
 
 
-def _told(session: Session, done: Exported, folder: Path, at: int, unsure: int) -> None:
+def _told(session: Session, done: Exported, folder: Path, at: int, unsure: int, doubts: list[str]) -> None:
     from daemon.retention.exact import warning
 
     notes = [f"{each.path.name}: {note}" for each in done.noted for note in each.left_out]
@@ -178,6 +181,7 @@ def _told(session: Session, done: Exported, folder: Path, at: int, unsure: int) 
         {
             "position": at,
             "inexact": unsure,
+            "notes": doubts,
             "folder": str(folder),
             "packages": done.packages,
             "kept": done.kept,
@@ -189,6 +193,7 @@ def _told(session: Session, done: Exported, folder: Path, at: int, unsure: int) 
         },
         f"{counted(done.packages, 'package')} in {folder}, {sized(done.bytes)}, as of position {at:,}",
         *warning(unsure, f"position {at:,}"),
+        *doubts,
         *([f"there already and the same: {done.kept:,}"] if done.kept else []),
         *([f"not modified since, passed over: {counted(done.passed_over, 'item')}"] if done.passed_over else []),
         *some(notes),

@@ -24,7 +24,7 @@ def keep(
     from contextlib import closing
 
     from daemon.parts import log_of
-    from daemon.positions import position_of
+    from daemon.positions import chosen
     from daemon.retention.exact import inexact, warning
     from events.errors import ConfigError
     from events.log import retention_of
@@ -33,7 +33,7 @@ def keep(
         retention = retention_of(log)
         if name is None and (moment or remove):
             raise ConfigError("which moment? A NAME is missing", "`aipstream keep NAME --at TIME`")
-        at = min(position_of(log, moment), log.end()) if moment else log.end()
+        at, notes = chosen(log, moment)
         if name is not None and remove and not dry_run:
             retention.unmark(name)
         elif name is not None and not dry_run:
@@ -42,11 +42,12 @@ def keep(
         marks = retention.marks()
     show(
         session,
-        {"dry_run": dry_run, "inexact": unsure, "marks": [mark._asdict() for mark in marks]},
+        {"dry_run": dry_run, "inexact": unsure, "notes": notes, "marks": [mark._asdict() for mark in marks]},
         *([f"would {'give up' if remove else f'mark position {at:,} as'} {name!r}"] if dry_run and name else []),
         *(
             table(("position", "marked at", "name"), [(m.position, m.made, m.name) for m in marks])
             or ["no moment is kept"]
         ),
         *warning(unsure, f"position {at:,}"),
+        *notes,
     )

@@ -9,13 +9,15 @@ from daemon.cli.output import counted, show, table
 from daemon.cli.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemon.dspace.sequences import SequenceChange
     from daemon.target.applied import Applied
     from daemon.target.ledger import Parked
     from events.event import Position
 
 
-def over_backup(session: Session, until: Position, *, dry_run: bool) -> None:
+def over_backup(session: Session, until: Position, notes: Sequence[str], *, dry_run: bool) -> None:
     """Find where the backup stands, replay what differs, put missing files back. Raises what a restore raises."""
     from daemon.cli.index import outcome
     from daemon.indexing import index_current
@@ -42,6 +44,7 @@ def over_backup(session: Session, until: Position, *, dry_run: bool) -> None:
             "same": made.same,
             "own": made.own,
             "inexact": inexact(target.log, until),
+            "notes": list(notes),
         }
         applied: Applied | None = None
         moved: list[SequenceChange] = []
@@ -78,6 +81,7 @@ def over_backup(session: Session, until: Position, *, dry_run: bool) -> None:
           if files.orphans else []),
         *(f"parked: {each.kind.value} {each.uuid}: {each.reason}" for each in parked),
         *warning(int(str(found["inexact"])), f"position {until:,}"),
+        *notes,
         f"the target is at position {position:,}",
         *more,
     )  # fmt: skip

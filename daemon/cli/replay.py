@@ -77,27 +77,30 @@ def replay(
     from daemon.indexing import index_current
     from daemon.parts import log_of
     from daemon.pipeline import Stop
-    from daemon.positions import own_position, position_of, uuid_of
+    from daemon.positions import chosen, own_position, position_of, uuid_of
     from daemon.progress import Progress
     from daemon.replay_loop import told
+    from daemon.retention.exact import inexact, warning
     from events.errors import ConfigError, ObjectsParked
 
     if not session.config.targets or over_backup:
         session.config.need_target()
     log = log_of(session.config)
     after = position_of(log, begin) if begin else None
-    until = min(position_of(log, end), log.end()) if end else log.end()
+    until, notes = chosen(log, end)
     if over_backup:
         if begin or again:
             raise ConfigError("--over-backup finds out by itself where to begin", "Leave --from and --again away.")
         log.close()
-        bring_over(session, until, dry_run=dry_run)
+        bring_over(session, until, notes, dry_run=dry_run)
         return
     anew = [uuid_of(log, thing) for thing in again]
     stop = Stop()
 
     def one(config: Config) -> Told:
         own = own_position(config, log)
+        unsure = inexact(log, until) if end and until > own else 0
+        doubts = [*warning(unsure, f"position {until:,}"), *notes]
         if after is not None and after > own:
             left = counted(after - own, "event")
             raise ConfigError(
@@ -105,7 +108,10 @@ def replay(
                 "Leave --from away to go on where the target is.",
             )
         if dry_run:
-            return _would(log, own if after is None else after, until, own, anew)
+            would = _would(log, own if after is None else after, until, own, anew)
+            return would._replace(
+                result={**would.result, "inexact": unsure, "notes": notes}, lines=[*would.lines, *doubts]
+            )
         with Progress("replaying", "events") as progress, Progress("indexing", "runs") as telling:
             applied, moved, position, parked = replay_current(
                 config,
@@ -127,6 +133,8 @@ def replay(
             "sequences": {each.sequence: each.next_after for each in moved},
             "position": position,
             "parked": parked,
+            "inexact": unsure,
+            "notes": notes,
             "indexed": indexed,
             "drifted": [each._asdict() for each in applied.drifted],
             "differing": applied.differing,
@@ -140,6 +148,7 @@ def replay(
             *(f"written, but reads back otherwise: {uuid}" for uuid in applied.differing),
             *(f"sequence {each.sequence}: next is {each.next_after}" for each in moved),
             f"the target is at position {position:,}",
+            *doubts,
             *more,
         ]
         return Told(result, lines, error)

@@ -39,13 +39,13 @@ def restore(
     from contextlib import closing
 
     from daemon.parts import log_of
-    from daemon.positions import position_of
+    from daemon.positions import chosen
 
     with closing(log_of(session.config)) as log:
-        at = min(position_of(log, moment), log.end())
+        at, notes = chosen(log, moment)
         _begun(log, at, moment)
         scope = scope_of(log, at, objects, subtree)
-    bring_back(session, at, scope, dry_run=dry_run, yes=yes, what=f"Bring the target to position {at:,}?")
+    bring_back(session, at, scope, dry_run=dry_run, yes=yes, what=f"Bring the target to position {at:,}?", notes=notes)
 
 
 def _begun(log: Log, at: Position, moment: str) -> None:

@@ -11,6 +11,8 @@ from daemon.cli.output import counted, show, table
 from daemon.cli.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from events.event import Position
     from events.log import Log
 
@@ -32,9 +34,13 @@ def scope_of(log: Log, at: Position, objects: tuple[str, ...], subtree: str | No
 
 
 def bring_back(
-    session: Session, at: Position, scope: Any, *, dry_run: bool, yes: bool, what: str  # noqa: ANN401
+    session: Session, at: Position, scope: Any, *,  # noqa: ANN401
+    dry_run: bool, yes: bool, what: str, notes: Sequence[str] = (),
 ) -> None:  # fmt: skip
-    """Plan, ask, do, tell. `what` is the question. Raises what a restore raises; ObjectsParked in the end."""
+    """Plan, ask, do, tell. `what` is the question, `notes` are told beside the plan.
+
+    Raises what a restore raises; ObjectsParked in the end.
+    """
     from daemon.cli.index import outcome
     from daemon.indexing import index_current
     from daemon.pipeline import Stop
@@ -52,7 +58,7 @@ def bring_back(
         unsure = inexact(work.target.log, at, None if scope is None else scope.wanted)
         doubts = [*warning(unsure, f"position {at:,}" if scope is None else "its moment")]
         doubts += within(work.target.log, at) if scope is None else []
-        lines = [*_lines(made), *doubts]
+        lines = [*_lines(made), *doubts, *notes]
         steps = [step._asdict() for step in made.steps]
         result: dict[str, Any] = {
             "at": at,
@@ -61,6 +67,7 @@ def bring_back(
             "same": made.same,
             "own": made.own,
             "inexact": unsure,
+            "notes": list(notes),
         }
         if dry_run:
             show(session, {**result, "steps": steps}, *lines)

@@ -32,17 +32,18 @@ def undo(
 
     from daemon.export.moment import Moment
     from daemon.parts import log_of
-    from daemon.positions import position_of, uuid_of
+    from daemon.positions import chosen, uuid_of
     from daemon.restore.scope import Scope, before, needed, of_transaction
     from events.errors import ConfigError
 
     if sum(map(bool, (objects, xid, between))) != 1:
         raise ConfigError("what is to be undone?", "Give one of --object, --transaction and --between.")
+    notes: list[str] = []
     with closing(log_of(session.config)) as log:
         if xid is not None:
             scope = of_transaction(log, xid)
         elif between is not None:
-            begin, end = (min(position_of(log, each), log.end()) for each in between)
+            begin, (end, notes) = chosen(log, between[0]).position, chosen(log, between[1])
             scope = before(log, begin, end)
         else:
             wanted = {}
@@ -63,5 +64,6 @@ def undo(
             raise ConfigError("the log has no such change", "`aipstream log` and `aipstream why` tell what it has.")
         at = log.end()
     bring_back(
-        session, at, scope, dry_run=dry_run, yes=yes, what=f"Undo this for {len(scope.wanted):,} objects on the target?"
-    )
+        session, at, scope, dry_run=dry_run, yes=yes, notes=notes,
+        what=f"Undo this for {len(scope.wanted):,} objects on the target?",
+    )  # fmt: skip

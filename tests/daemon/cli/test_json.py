@@ -25,8 +25,9 @@ KEYS = {
     ("init",): {"dry_run", "steps"},
     ("snapshot", "--dry-run"): {"dry_run", "objects", "slot_would_be_made"},
     ("snapshot",): {"captured", "slot_made", "objects", "position", "parked"},
-    ("replay", "--dry-run"): {"dry_run", "from", "until", "position", "again", "events"},
-    ("replay",): {"applied", "sequences", "position", "parked", "indexed", "drifted", "differing", "losses"},
+    ("replay", "--dry-run"): {"dry_run", "from", "until", "position", "again", "inexact", "notes", "events"},
+    ("replay",): {"applied", "sequences", "position", "parked", "inexact", "notes", "indexed", "drifted", "differing",
+                  "losses"},
     ("park", "retry", "--all"): {"released", "parked", "asked", "dry_run"},
     ("run", "--until-current"): {"captured", "applied", "sequences", "position", "parked", "indexed", "losses"},
 }

@@ -74,6 +74,22 @@ def test_a_moment_that_is_no_longer_exact_is_said_to_be_so(replicated: Place, mo
     assert "has taken the event before" in replicated.good("why", item).out
 
 
+def test_a_replay_up_to_a_thinned_moment_says_so(replicated: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would stop where the source never stood; before, after and in a dry run. Up to the end all is exact."""
+    for key in ("ALL", "HOURLY", "DAILY", "MONTHLY"):
+        monkeypatch.setenv(f"AIPSTREAM_RETENTION_{key}", "0h")
+    edit(replicated, 1)
+    lost = str(replicated.good("status", "--json").json["log"]["end"])
+    edit(replicated, 2)
+    replicated.good("prune")
+    planned = replicated.good("replay", "--until", lost, "--dry-run", "--json").json
+    assert planned["inexact"] > 0
+    assert "not exact: " in replicated.good("replay", "--until", lost, "--dry-run").out
+    assert replicated.good("replay", "--until", lost, "--json").json["inexact"] == planned["inexact"]
+    assert replicated.good("replay", "--json").json["inexact"] == 0
+    assert replicated.differences() == []
+
+
 def test_what_retention_took_is_not_deleted_by_a_restore(replicated: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was there at that moment, though the log knows no more in which state: the target keeps what it has of it."""
     for key in ("ALL", "HOURLY", "DAILY", "MONTHLY"):

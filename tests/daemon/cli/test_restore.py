@@ -134,6 +134,22 @@ def test_a_moment_before_the_log_is_refused(replicated: Place) -> None:
     assert replicated.differences() == []
 
 
+def test_a_moment_beyond_the_log_is_its_end_and_said_to_be(replicated: Place) -> None:
+    """By number, LSN or time, and by every verb that takes a moment; nothing is said of the end itself."""
+    last = str(end(replicated))
+    verbs = (
+        ("replay", "--until"), ("replay", "--over-backup", "--until"), ("keep", "mark", "--at"), ("diff", last),
+        ("export", "site", "--at"), ("restore", "--at"),
+    )  # fmt: skip
+    for number, verb in enumerate(verbs):
+        moment = ("999999", "FFFF/0", "2999-01-01")[number % 3]
+        more = (moment,) if verb[0] == "diff" else (moment, "--dry-run")
+        assert "beyond the end of the log" in replicated.good(*verb, *more).out, verb
+        assert len(replicated.good(*verb, *more, "--json").json["notes"]) == 1, verb
+    done = replicated.good("restore", "--at", last, "--dry-run", "--json").json
+    assert (done["at"], done["notes"]) == (int(last), [])
+
+
 def test_a_position_in_the_middle_of_a_sweep_is_said_to_be_none(replicated: Place) -> None:
     """The repository never stood like that; at the end of it nothing is said."""
     assert "lies between events of one moment" in replicated.good("restore", "--at", "50", "--dry-run").out

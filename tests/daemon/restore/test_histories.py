@@ -35,10 +35,10 @@ CHAPTER = st.lists(st.lists(EDIT, min_size=3, max_size=10), min_size=1, max_size
 """Edits between two moments; what each inner list has is captured at once."""
 HISTORY = st.lists(CHAPTER, min_size=2, max_size=5)
 SEED = st.integers(0, 10_000)
-PICKS = st.lists(st.integers(0, 100), min_size=3, max_size=6)
+PICKS = st.lists(st.integers(0, 100), min_size=2, max_size=4)
 
 histories = settings(
-    max_examples=int(BY_HAND or 4),
+    max_examples=int(BY_HAND or 3),
     deadline=None,
     derandomize=BY_HAND is None,
     database=None,
@@ -47,6 +47,7 @@ histories = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 numbers = count()
+pytestmark = pytest.mark.timeout(0 if BY_HAND else 300)
 
 Chapter = list[list[str]]
 Begin = Callable[[int], Chronicle]
