@@ -74,7 +74,8 @@ def import_(
     Packages are AIPs of DSpace 7.6 to 10 or of `aipstream export`, bags of the Replication Task Suite, and documents of
     people and groups.
 
-    PATH is a package or a folder of them. What is refused is named with the reason, and the rest goes on: exit code 3.
+    PATH is a package or a folder of them, or an archive of `export --ocfl`, of which it takes the newest versions. What
+    is refused is named with the reason, and the rest goes on: exit code 3.
     docs/packages.md has a table of all options, with what the stock packager does.
     """
     session.json = as_json

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -65,18 +65,18 @@ class OcflObject:
         if identifier is not None and self.inventory.id != identifier:
             raise InvalidPackage(f"{path}: is of {self.inventory.id[:120]!r}, not of {identifier}")
 
-    def open(self, name: str, version: str | None = None) -> BinaryIO:
-        """The content of a name in a version (the newest if None), for reading; its end proves it.
+    def open(self, name: str, version: str | None = None, checksums: Sequence[tuple[str, str]] = ()) -> BinaryIO:
+        """The content of a name in a version (the newest if None), for reading; its end proves it, by `checksums` too.
 
         Raises InvalidPackage, KeyError for a name that is not there.
         """
         digest = self.inventory.files(version)[name]
         path = self.path(digest)
-        checksums = [(CHECKSUMS[self.inventory.digestAlgorithm], digest)]
+        every = [(CHECKSUMS[self.inventory.digestAlgorithm], digest), *checksums]
         if path.stat().st_size == 0:
-            return checked(iter(()), str(path), 0, checksums)
+            return checked(iter(()), str(path), 0, every)
         file = SteadyFile(path)
-        return checked(_blocks(file), str(path), file.size, checksums)
+        return checked(_blocks(file), str(path), file.size, every)
 
     def read(self, name: str, version: str | None = None, most: int = inventories.MAX_BYTES) -> bytes:
         """A whole document. Raises what `open` raises, and InvalidPackage beyond `most` bytes."""

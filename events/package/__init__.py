@@ -21,6 +21,7 @@ from typing import BinaryIO, Literal, NamedTuple, Self
 from events.aip.model import Aip, Kind, Uuid
 
 Form = Literal["zip", "mets", "bag", "roles"]
+"""An object of an OCFL archive is taken for the zip that it would be."""
 
 
 class Child(NamedTuple):

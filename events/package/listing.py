@@ -19,10 +19,13 @@ from pathlib import Path
 from typing import Final
 
 from events.errors import InvalidPackage
+from events.ocfl.reading import is_object, is_root
 from events.package.bags import is_bag
 from events.package.file import SteadyFile
 from events.package.limits import DEFAULT, Limits
 from events.package.manifests import MANIFEST
+from events.package.ocfl import in_order
+from events.package.ocfl import no_package as no_object
 from events.package.reading import START, form_of
 from events.package.tars import is_tar
 from events.package.zips import Archive
@@ -63,6 +66,8 @@ def packages(paths: Iterable[Path], skipped: Skipped = _unheard, limits: Limits 
 
 def no_package(path: Path, limits: Limits = DEFAULT) -> str | None:
     """Why that file is no package; None if it is one, or is too damaged to tell."""
+    if is_object(path):
+        return no_object(path, limits)
     if path.exists() and not path.is_file():
         return "not a file"
     try:
@@ -109,13 +114,19 @@ def _begins_as_tar(start: bytes) -> bool:
 
 
 def _files(path: Path, skipped: Skipped) -> Iterator[Path]:
-    """The path itself, or all files below it, folder by folder, by name."""
+    """The path itself, or all files below it, folder by folder, by name; of an OCFL archive its objects."""
     if not path.is_dir():
         yield path
         return
     pending = [path]
     while pending:
         folder = pending.pop()
+        if is_object(folder):
+            yield folder
+            continue
+        if is_root(folder):
+            yield from in_order(folder)
+            continue
         try:
             with os.scandir(folder) as listed:
                 entries = sorted(listed, key=lambda entry: entry.name)

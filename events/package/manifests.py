@@ -10,9 +10,9 @@ empty file only if no size above 0 is said of it, neither in METS nor in PREMIS 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from lxml import etree
 
@@ -23,7 +23,6 @@ from events.errors import ChecksumMismatch
 from events.package import Child, Content, Package, Related
 from events.package.checked import HINT, verifiable
 from events.package.xml import Manifest
-from events.package.zips import Archive
 
 MANIFEST: Final = "mets.xml"
 
@@ -31,6 +30,35 @@ _ENTRY: Final = re.compile(r"bitstream_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{
 _SHA256: Final = "SHA-256"
 _MOST_DOUBTS: Final = 100
 _LONGEST_DOUBT: Final = 300
+
+
+class Named(Protocol):
+    """An entry."""
+
+    @property
+    def name(self) -> str:
+        """As the manifest has it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the content."""
+
+
+class Archive(Protocol):
+    """A zip, or what is laid out like one."""
+
+    path: Path
+    doubts: list[str]
+
+    @property
+    def entries(self) -> Mapping[str, Named]:
+        """By name, without folders."""
+
+    def open(self, name: str, checksums: Sequence[tuple[str, str]] = ()) -> BinaryIO:
+        """The content of an entry."""
+
+    def close(self) -> None:
+        """Give the file back."""
 
 
 def manifest_package(path: Path, manifest: Manifest, archive: Archive | None) -> Package:

@@ -8,6 +8,7 @@ What a package is, its first bytes and its entries tell, never its name:
 | zip, tar, gzipped tar      | `bagit.txt`                 | an AIP or catalog of the Replication Task Suite | `bag`   |
 | XML                        | root `mets`                 | a manifest by itself                           | `mets`  |
 | XML                        | root `DSpaceRoles`          | people and groups                              | `roles` |
+| a folder, an OCFL object   | `mets.xml` or `roles.xml`   | the same, as our archive has them              | as above |
 
 Invariant: a package is opened whole or refused whole with InvalidPackage, which names the file; only contents are read
 later, and are checked then. Nothing is written, and nothing fetched: links lead nowhere but to entries.
@@ -22,12 +23,14 @@ from lxml import etree
 
 from events.aip import extension, markup, roles, stock_roles
 from events.errors import ChecksumMismatch, InvalidAip, InvalidPackage
+from events.ocfl.reading import is_object
 from events.package import Package
 from events.package.bags import bag_package, is_bag
 from events.package.checked import checked
 from events.package.file import SteadyFile
 from events.package.limits import DEFAULT, Limits
 from events.package.manifests import MANIFEST, manifest_package, shortened
+from events.package.ocfl import ocfl_package
 from events.package.tars import Tar, is_tar
 from events.package.xml import parsed_manifest, refused
 from events.package.zips import MAGIC, Archive
@@ -39,7 +42,12 @@ _METS: Final = f"{{{markup.METS}}}mets"
 
 
 def open_package(path: Path, limits: Limits = DEFAULT) -> Package:
-    """The package in that file. Close it. Raises InvalidPackage, which names the file and what is wrong with it."""
+    """The package in that file, or in that object of an OCFL archive. Close it.
+
+    Raises InvalidPackage, which names the file and what is wrong with it.
+    """
+    if is_object(path):
+        return ocfl_package(path, limits)
     file = SteadyFile(path)
     try:
         form = form_of(file.at(0, min(file.size, START)))
