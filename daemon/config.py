@@ -105,9 +105,16 @@ class BlobsSection(Section, frozen=True):
 
     url     file:///path/to/folder, s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix; the
             credentials of a bucket are in the environment (docs/blobs.md)
+    encrypt_to  public keys that contents are encrypted to, several with blanks between them; `aipstream blobs keygen`
+            makes a pair
+    identity    the file with the private key to read them; capture needs none
+    plain   what is done with contents that are not encrypted, in a store whose contents should be: "refuse" or "read"
     """
 
     url: str
+    encrypt_to: str = ""
+    identity: str = ""
+    plain: Literal["refuse", "read"] = "refuse"
 
 
 class Target(Section, frozen=True):

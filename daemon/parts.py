@@ -41,7 +41,7 @@ from daemon.target.packager.target import PackagerTarget
 from daemon.target.port import Reading, Target
 from daemon.target.reading import NativeReading
 from daemon.target.replay import NativeTarget
-from events.blobs import Blobs, open_blobs
+from events.blobs import Blobs, Keys, open_blobs
 from events.errors import ConfigError, PreconditionError, SourceUnreachable, TargetUnreachable, without_password
 from events.log import Log, open_log
 from events.log.kafka_settings import Settings
@@ -96,7 +96,21 @@ def kafka_settings(config: Config, blobs: Blobs | None) -> Settings:
 
 def blobs_of(config: Config, *, create: bool = False) -> Blobs:
     """The blob store. Raises ConfigError if there is none."""
-    return open_blobs(config.blobs.url, create=create)
+    return open_blobs(config.blobs.url, create=create, keys=keys_of(config))
+
+
+def keys_of(config: Config) -> Keys:
+    """How the blobs are encrypted. Raises ConfigError for keys that are set and empty: they are never left out."""
+    blobs = config.blobs
+    for name, text in (("encrypt_to", blobs.encrypt_to), ("identity", blobs.identity)):
+        if text and not text.strip():
+            raise ConfigError(f"[blobs] {name} is blank", "Write the key there, or leave it out.")
+    if blobs.plain != "refuse" and not blobs.encrypt_to and not blobs.identity:
+        raise ConfigError(
+            f'[blobs] plain = "{blobs.plain}" is for encrypted blobs, and there is no key',
+            "Set encrypt_to to write, identity to read; or leave it out.",
+        )
+    return Keys(tuple(blobs.encrypt_to.split()), blobs.identity, blobs.plain)
 
 
 def state_of(config: Config) -> State:
@@ -217,7 +231,7 @@ def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]
         options = Options(repository.has_security_level, False, config.people.passwords, source.drafts)
         folders = stores_of(source)
         emitter = Emitter(partial(connect, source.dsn, "source"), log, blobs, state, Assetstore(folders), options, name)
-        plan = Plan(source.dsn, config.blobs.url, state_url(config), folders, (), options, name)
+        plan = Plan(source.dsn, config.blobs.url, state_url(config), folders, (), options, name, keys_of(config))
         try:
             yield Capturing(source, log, blobs, state, emitter, Bootstrap(emitter, plan))
         finally:

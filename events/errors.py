@@ -148,6 +148,18 @@ class BlobMissing(AipstreamError):
     hint = "If the source still has the file, `aipstream snapshot` takes it again; then `aipstream park retry --all`."
 
 
+class BlobSealed(StorageUnusable):
+    """A content is encrypted, and there is no key here to read it."""
+
+    hint = "Set [blobs] identity to the file with the private key. Capture alone needs none."
+
+
+class BlobNotEncrypted(AipstreamError):
+    """A content lies unencrypted in a store of encrypted blobs, where somebody else must have put it."""
+
+    hint = "Find out who wrote it. If the store was a plain one before, [blobs] plain = \"read\" accepts such blobs."
+
+
 class ChecksumMismatch(AipstreamError):
     """A content is not what its checksum says."""
 

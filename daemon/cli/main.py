@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from daemon.cli import (
+    blobs,
     check,
     config,
     copy,
@@ -110,6 +111,7 @@ for verb in (
     export.export,
     park.park,
     slot.slot,
+    blobs.blobs,
     config.config,
     import_.import_,
     demo.demo,

@@ -38,7 +38,7 @@ from daemon.source.merge import merged
 from daemon.source.poll import LSN
 from daemon.source.state import BOOTSTRAPPED, SEEN, State, now
 from events.aip.model import Kind, Uuid
-from events.blobs import open_blobs
+from events.blobs import PLAIN, Keys, open_blobs
 from events.errors import ProcessEnded
 
 SLICE: Final = 200
@@ -73,6 +73,7 @@ class Plan(NamedTuple):
     roots: tuple[Path, ...]
     options: Options
     source: str
+    keys: Keys = PLAIN
 
 
 class Slice(NamedTuple):
@@ -98,7 +99,11 @@ def _start(plan: Plan, snapshot: str) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _Worker.connection = _joined(plan.dsn, snapshot)
     _Worker.capture = Capture(
-        open_blobs(plan.blobs), State(plan.state), Assetstore(plan.stores, plan.roots), plan.options, plan.source
+        open_blobs(plan.blobs, keys=plan.keys),
+        State(plan.state),
+        Assetstore(plan.stores, plan.roots),
+        plan.options,
+        plan.source,
     )
 
 

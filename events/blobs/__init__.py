@@ -9,8 +9,8 @@ Invariants that the contract tests (`tests/events/blobs/contract.py`) put to eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, BinaryIO, Literal, NamedTuple, Protocol, runtime_checkable
 
 
 class Digests(NamedTuple):
@@ -96,6 +96,50 @@ class Distant(Protocol):
         ...
 
 
+@runtime_checkable
+class Keeping(Protocol):
+    """What a store can do besides on which encryption stands: keep bytes under a name that is not their own SHA-256.
+
+    `open`, `size` and `verify` are of the bytes as they are kept.
+    """
+
+    def spool(self) -> IO[bytes]:
+        """Room for a content on its way in, which ends when it is closed."""
+        ...
+
+    def keep(self, sha256: str, spool: IO[bytes], stands: Callable[[int], bool]) -> None:
+        """Put the spool's bytes under that name, and close it; they are there after the next `flush`.
+
+        Not if there are some already that will do: `stands` is told how many, by whatever thread.
+        """
+        ...
+
+    def peek(self, sha256: str, length: int) -> tuple[bytes, int]:
+        """The first bytes, and how many there are in all. Raises BlobMissing."""
+        ...
+
+    def marked(self) -> bool:
+        """Whether `mark` was ever called on this store."""
+        ...
+
+    def mark(self) -> None:
+        """Note in the store, for good, that its blobs are encrypted."""
+        ...
+
+
+class Keys(NamedTuple):
+    """How blobs are encrypted: the recipients' public keys, the file of the private one, and what is done with blobs
+    that are not. Without either key they are not encrypted.
+    """
+
+    encrypt_to: tuple[str, ...] = ()
+    identity: str = ""
+    plain: Literal["refuse", "read"] = "refuse"
+
+
+PLAIN = Keys()
+
+
 class Finding(NamedTuple):
     """One thing that was tried on a store: what was found, and how to mend it. Work goes on if it is not `needed`."""
 
@@ -114,11 +158,30 @@ class Probing(Protocol):
         ...
 
 
-def open_blobs(url: str, *, create: bool = False) -> Blobs:
-    """The store behind a URL: `file:///path`, `s3://bucket/prefix`, `gs://…`, `az://…`.
+def open_blobs(url: str, *, create: bool = False, keys: Keys = PLAIN) -> Blobs:
+    """The store behind a URL: `file:///path`, `s3://bucket/prefix`, `gs://…`, `az://…`; encrypted if there are keys.
 
-    Raises ConfigError for an unknown scheme, or if there is no store; `create` makes one.
+    Raises ConfigError for an unknown scheme, if there is no store (`create` makes one), for keys that cannot be used,
+    and for a store of encrypted blobs without any.
     """
+    from events.errors import ConfigError
+
+    if keys.encrypt_to or keys.identity:
+        from events.blobs.sealed.keys import public_keys
+        from events.blobs.sealed.store import SealedBlobs
+
+        public_keys(keys.encrypt_to)  # before anything is made
+        return SealedBlobs.over(_plain(url, create=create), keys, create=create)
+    store = _plain(url, create=create)
+    if isinstance(store, Keeping) and store.marked():
+        raise ConfigError(
+            f"[blobs] url: the blobs in {url} are encrypted, and there is no key",
+            "Set [blobs] encrypt_to to write, and identity to read.",
+        )
+    return store
+
+
+def _plain(url: str, *, create: bool) -> Blobs:
     from events.errors import ConfigError
 
     if url.startswith("file:"):

@@ -12,26 +12,24 @@ A process killed in between leaves files in `tmp/` and nothing else; `from_url` 
 
 from __future__ import annotations
 
-import hashlib
+import io
 import os
 import re
 import threading
 import time
 import uuid as uuids
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import IO, BinaryIO, Final, Self, cast
 from urllib.parse import unquote
 
 from events.blobs import Digests
+from events.blobs.content import CHUNK, SHA256, Hashing, chunks, place_of
 from events.blobs.durable import Durable
 from events.blobs.quarantine import Quarantine
-from events.errors import BlobMissing, ChecksumMismatch, ConfigError, InvalidAip, StorageUnusable
-
-CHUNK: Final = 1024 * 1024
-"""Bytes read at once. hashlib lets other threads run while it hashes as much."""
+from events.errors import BlobMissing, ChecksumMismatch, ConfigError, StorageUnusable
 
 STALE_SECONDS: Final = 3600
 """A file in `tmp/` that nobody wrote to for so long belongs to a process that is gone."""
@@ -39,7 +37,9 @@ STALE_SECONDS: Final = 3600
 YOUNG_SECONDS: Final = 120
 """A blob renamed into place so lately may not be durable yet: the process that did it may be before its step 4."""
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+MARK: Final = "encrypted"
+"""An empty file that says of a store that its blobs are encrypted."""
+
 _PREFIX: Final = re.compile(r"[0-9a-f]{2}")
 
 
@@ -88,29 +88,59 @@ class LocalBlobs:
         Errors of reading `content` go through as they are; those of writing are raised as StorageUnusable.
         """
         self._refuse_if_failed()
-        first = _read_full(content)
+        hashing, parts = Hashing(), chunks(content)
+        first = next(parts, b"")
+        hashing.update(first)
         if len(first) < CHUNK:
             # All of it is here: a content that is known costs no file at all.
-            digests = Digests(hashlib.sha256(first).hexdigest(), _md5(first).hexdigest(), len(first))
-            if not self._known(digests):
+            digests = hashing.digests()
+            if not self._known(digests.sha256, lambda size: size == digests.size):
                 with self._temporary() as file:
                     file.write(first)
-                self._keep(digests, file.path)
+                self._keep(digests.sha256, file.path)
             return digests
-        sha256, md5, size = hashlib.sha256(), _md5(), 0
         with self._temporary() as file:
-            while first:
-                sha256.update(first)
-                md5.update(first)
-                size += len(first)
-                file.write(first)
-                first = _read_full(content)
-        digests = Digests(sha256.hexdigest(), md5.hexdigest(), size)
-        if self._known(digests):
+            file.write(first)
+            for chunk in parts:
+                hashing.update(chunk)
+                file.write(chunk)
+        digests = hashing.digests()
+        if self._known(digests.sha256, lambda size: size == digests.size):
             file.path.unlink()
         else:
-            self._keep(digests, file.path)
+            self._keep(digests.sha256, file.path)
         return digests
+
+    def spool(self) -> IO[bytes]:
+        """A file in `tmp/`, removed when it is closed and not kept."""
+        self._refuse_if_failed()
+        return cast("IO[bytes]", _Spool(self._incoming / _fresh()))
+
+    def keep(self, sha256: str, spool: IO[bytes], stands: Callable[[int], bool]) -> None:
+        """Take the spool in under that name, unless what is there `stands`."""
+        assert isinstance(spool, _Spool)  # noqa: S101 - it is one of ours
+        self._path(sha256)
+        with spool:
+            if not self._known(sha256, stands):
+                spool.finish()
+                self._keep(sha256, spool.path)
+
+    def peek(self, sha256: str, length: int) -> tuple[bytes, int]:
+        """The first bytes, and how many there are. Raises BlobMissing."""
+        with self.open(sha256) as content:
+            return content.read(length), os.fstat(content.fileno()).st_size
+
+    def marked(self) -> bool:
+        """Whether the file `encrypted` is there."""
+        return (self.folder / MARK).exists()
+
+    def mark(self) -> None:
+        """Make it."""
+        try:
+            (self.folder / MARK).touch(mode=0o640)
+            self._durable.sync((self.folder / MARK, self.folder))
+        except OSError as error:
+            raise _unusable(self.folder, "cannot be marked as encrypted", error) from error
 
     def flush(self) -> None:
         """Steps 2 to 4. Raises StorageUnusable, and then on every later call too: open the store anew and put again.
@@ -168,7 +198,7 @@ class LocalBlobs:
                 with os.scandir(lower) as found:
                     names = [entry.name for entry in found if entry.is_file(follow_symlinks=False)]
                 for name in names:
-                    if _SHA256.fullmatch(name) and name[:4] == upper.name + lower.name:
+                    if SHA256.fullmatch(name) and name[:4] == upper.name + lower.name:
                         yield name
 
     def delete(self, names: Iterable[str]) -> None:
@@ -212,21 +242,18 @@ class LocalBlobs:
             return self._stream(sha256, content, file)
 
     def _stream(self, sha256: str, content: BinaryIO, copy: _NewFile | None) -> Digests:
-        found, md5, size = hashlib.sha256(), _md5(), 0
+        hashing = Hashing()
         while chunk := content.read(CHUNK):
-            found.update(chunk)
-            md5.update(chunk)
-            size += len(chunk)
+            hashing.update(chunk)
             if copy is not None:
                 copy.write(chunk)
-        if found.hexdigest() != sha256:
-            raise ChecksumMismatch(f"the blob {sha256} in {self.folder} holds {size} bytes of {found.hexdigest()}")
-        return Digests(sha256, md5.hexdigest(), size)
+        found = hashing.digests()
+        if found.sha256 != sha256:
+            raise ChecksumMismatch(f"the blob {sha256} in {self.folder} holds {found.size} bytes of {found.sha256}")
+        return found
 
     def _path(self, sha256: str) -> Path:
-        if not _SHA256.fullmatch(sha256):
-            raise InvalidAip(f"not a SHA-256 in lower-case hex: {sha256[:80]!r}")
-        return self.folder / sha256[:2] / sha256[2:4] / sha256
+        return self.folder / place_of(sha256)
 
     def _rescued(self, sha256: str) -> bool:
         try:
@@ -234,32 +261,32 @@ class LocalBlobs:
         except OSError as error:
             raise _unusable(self.folder, f"cannot bring {sha256} back out of quarantine", error) from error
 
-    def _known(self, digests: Digests) -> bool:
-        """Whether the content is there or on its way. A file of another size under its name is damage: replace it."""
+    def _known(self, sha256: str, stands: Callable[[int], bool]) -> bool:
+        """Whether the content is there or on its way. A file that will not do under its name is damage: replace it."""
         with self._lock:
-            if digests.sha256 in self._pending:
+            if sha256 in self._pending:
                 return True
-        path = self._path(digests.sha256)
-        self.has(digests.sha256)
+        path = self._path(sha256)
+        self.has(sha256)
         try:
             status = path.stat()
         except FileNotFoundError:
             return False
-        if status.st_size != digests.size:
+        if not stands(status.st_size):
             return False
         if time.time() - status.st_ctime < YOUNG_SECONDS:
             with self._lock:
                 self._unsynced |= {path.parent, path.parent.parent, self.folder}
         return True
 
-    def _keep(self, digests: Digests, path: Path) -> None:
+    def _keep(self, sha256: str, path: Path) -> None:
         with self._lock:
-            kept = self._pending.setdefault(digests.sha256, path)
+            kept = self._pending.setdefault(sha256, path)
         if kept != path:
             path.unlink()
 
     def _temporary(self) -> _NewFile:
-        return _NewFile(self._incoming / f"{os.getpid()}-{uuids.uuid4().hex}")
+        return _NewFile(self._incoming / _fresh())
 
     def _refuse_if_failed(self) -> None:
         if self._failed is not None:
@@ -323,22 +350,41 @@ class _NewFile:
                 self.path.unlink()
 
 
-def _read_full(content: BinaryIO) -> bytes:
-    """`CHUNK` bytes, fewer only at the end: pipes and sockets give what they have."""
-    chunk = content.read(CHUNK)
-    if not chunk or len(chunk) == CHUNK:
-        return chunk
-    parts = [chunk]
-    size = len(chunk)
-    while size < CHUNK and (chunk := content.read(CHUNK - size)):
-        parts.append(chunk)
-        size += len(chunk)
-    return b"".join(parts)
+class _Spool(io.BufferedRandom):
+    """A file that is made, written, and removed when it is closed, unless it is finished before."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._finished = True  # nothing to remove yet
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW
+        try:
+            raw = io.FileIO(path, "r+b", opener=lambda name, _: os.open(name, flags, 0o640))
+        except OSError as error:
+            raise _unusable(path.parent, "cannot be written", error) from error
+        super().__init__(raw)
+        self._finished = False
+
+    def finish(self) -> None:
+        """All of it is written. Raises StorageUnusable."""
+        try:
+            self.flush()
+        except OSError as error:
+            raise _unusable(self.path.parent, "cannot be written", error) from error
+        self._finished = True
+
+    def close(self) -> None:
+        """Close it, and remove it if it is not finished."""
+        finished, self._finished = self._finished, True
+        try:
+            with suppress(OSError):
+                super().close()
+        finally:
+            if not finished:
+                self.path.unlink(missing_ok=True)
 
 
-def _md5(content: bytes = b"") -> hashlib._Hash:
-    """DSpace's checksum of a bitstream, no protection against anybody."""
-    return hashlib.md5(content, usedforsecurity=False)
+def _fresh() -> str:
+    return f"{os.getpid()}-{uuids.uuid4().hex}"
 
 
 def _unusable(folder: Path, what: str, error: OSError) -> StorageUnusable:

@@ -45,9 +45,6 @@ LOOK_SECONDS: Final = 60
 _BLOB: Final = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{64})")
 _ASIDE: Final = re.compile(rf"{QUARANTINE}/([0-9a-f]{{64}})/[0-9a-f]+")
 
-Stands = Callable[[Object], bool]
-"""Whether the object that is there already will do."""
-
 
 class ObjectBlobs:
     """Blobs in a bucket; see `events.blobs.Blobs`. Threads and processes may put and read side by side."""
@@ -59,6 +56,7 @@ class ObjectBlobs:
         self._uploads = Uploads()
         self._lock = threading.Lock()
         self._looked, self._aside = 0.0, True
+        self._encrypted = False
 
     @classmethod
     def from_url(cls, url: str, *, create: bool = False) -> ObjectBlobs:
@@ -82,6 +80,7 @@ class ObjectBlobs:
         try:
             says = json.loads(bytes(found[0]))
             known = says["aipstream"] == "blobs" and says["format"] == FORMAT
+            self._encrypted = bool(says.get("encrypted"))
         except (ValueError, KeyError, TypeError):
             known = False
         if not known:
@@ -99,7 +98,7 @@ class ObjectBlobs:
                 hashing.update(chunk)
                 _write(spool, chunk)
             digests = hashing.digests()
-            self.keep(digests.sha256, spool, lambda held: held.size == digests.size)
+            self.keep(digests.sha256, spool, lambda size: size == digests.size)
         except BaseException:
             spool.close()
             raise
@@ -109,7 +108,7 @@ class ObjectBlobs:
         """Room for a content on its way: in memory up to `CHUNK` bytes, then a temporary file without a name."""
         return cast("IO[bytes]", tempfile.SpooledTemporaryFile(CHUNK))
 
-    def keep(self, sha256: str, spool: IO[bytes], stands: Stands) -> None:
+    def keep(self, sha256: str, spool: IO[bytes], stands: Callable[[int], bool]) -> None:
         """Upload the spool under that name, unless what is there `stands`; it is there after the next `flush`."""
         size = spool.seek(0, io.SEEK_END)
 
@@ -120,15 +119,35 @@ class ObjectBlobs:
         if not self._uploads.submit(sha256, upload, large=size > CHUNK):
             spool.close()
 
-    def _store(self, sha256: str, spool: IO[bytes], size: int, stands: Stands) -> None:
+    def _store(self, sha256: str, spool: IO[bytes], size: int, stands: Callable[[int], bool]) -> None:
         key = place_of(sha256)
         held = self.bucket.head(key)
         if held is None and self._may_be_aside() and self._rescued(sha256):
             held = self.bucket.head(key)
-        while held is None or not stands(held):
+        while held is None or not stands(held.size):
             if self.bucket.put(key, spool, size, create=held is None):
                 return
             held = self.bucket.head(key)  # somebody else's, sent meanwhile
+
+    def peek(self, sha256: str, length: int) -> tuple[bytes, int]:
+        """The first bytes, and how many there are. Raises BlobMissing."""
+        key = place_of(sha256)
+        first = self.bucket.get(key, 0, length)
+        if first is None and self._rescued(sha256):
+            first = self.bucket.get(key, 0, length)
+        if first is None:
+            raise self._missing(sha256)
+        return bytes(first[0]), first[1].size
+
+    def marked(self) -> bool:
+        """Whether `store.json` says that the blobs are encrypted."""
+        return self._encrypted
+
+    def mark(self) -> None:
+        """Write that there."""
+        text = json.dumps({"aipstream": "blobs", "format": FORMAT, "encrypted": True}).encode()
+        self.bucket.put(STORE, io.BytesIO(text), len(text))
+        self._encrypted = True
 
     def flush(self) -> None:
         """Wait for the uploads. Raises StorageUnusable, and then on every later call too: open the store anew and put

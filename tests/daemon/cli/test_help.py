@@ -27,7 +27,7 @@ ALL = dict(verbs(aipstream))
 READING = {"check", "verify", "status", "log", "why", "diff", "losses", "park", "park list", "park show", "slot show",
            "config show", "config check", "config example"}
 WRITING = {"init", "snapshot", "replay", "sequences", "index", "park retry", "park discard", "slot drop", "export",
-           "import", "restore", "undo", "prune", "keep", "log repair", "copy"}
+           "import", "restore", "undo", "prune", "keep", "log repair", "copy", "blobs keygen"}
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import os
 import random
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from events.blobs import Blobs, Digests, open_blobs
+from events.blobs import PLAIN, Blobs, Digests, open_blobs
 from events.errors import BlobMissing, InvalidAip
 
 HOSTILE = ["", "..", "../../etc/passwd", "A" * 64, "a" * 63, "a" * 65, "a" * 64 + "\n", "/" * 64, "g" * 64, "é" * 64]
@@ -59,20 +61,27 @@ class Broken(io.RawIOBase):
 class BlobsContract:
     """Subclasses give `url`: the URL of a store that was made and is empty.
 
-    `seen_early`: what was put may be seen before the flush, for whatever is seen is durable.
+    `keys` are those it is opened with. `seen_early`: what was put may be seen before the flush, for whatever is seen
+    is durable.
     """
 
     seen_early = False
+    keys = PLAIN
 
     @pytest.fixture
     def blobs(self, url: str) -> Blobs:
         """The store, open."""
-        return open_blobs(url)
+        return self.opened(url)
+
+    def opened(self, url: str) -> Blobs:
+        """The store, opened once more."""
+        return open_blobs(url, keys=self.keys)
 
     def putter(self, url: str, *numbers: int) -> subprocess.Popen[str]:
         """Another process that puts: see `tests.events.blobs.putter`."""
         words = [sys.executable, "-m", "tests.events.blobs.putter", url, *map(str, numbers)]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        environment = {**os.environ, "PUTTER_KEYS": json.dumps(self.keys)}
+        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
 
     def test_a_store_is_a_blob_store(self, blobs: Blobs) -> None:
         """It has every method of the port."""
@@ -111,10 +120,10 @@ class BlobsContract:
         name = blobs.put(io.BytesIO(b"content")).sha256
         if not self.seen_early:
             assert not blobs.has(name)
-            assert not open_blobs(url).has(name)
+            assert not self.opened(url).has(name)
         blobs.flush()
         assert blobs.has(name)
-        assert open_blobs(url).has(name)
+        assert self.opened(url).has(name)
 
     def test_one_flush_serves_many(self, blobs: Blobs) -> None:
         """Also contents that are equal among themselves; a second flush has nothing to do."""
@@ -218,7 +227,7 @@ class BlobsContract:
             putter.kill()
             acknowledged += [line for line in putter.stdout.read().splitlines() if len(line) == 4 * 65 - 1]
             putter.wait()
-            blobs = open_blobs(url)
+            blobs = self.opened(url)
             assert {name for line in acknowledged for name in line.split()} <= set(blobs.list())
             for name in blobs.list():
                 blobs.verify(name)

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
+import os
 import random
 import sys
 
-from events.blobs import open_blobs
+from events.blobs import Keys, open_blobs
 
 
 def main(url: str, seed: int, size: int, per_flush: int, flushes: int | None = None) -> None:
-    blobs = open_blobs(url)
+    encrypt_to, identity, plain = json.loads(os.environ.get("PUTTER_KEYS", '[[], "", "refuse"]'))
+    blobs = open_blobs(url, keys=Keys(tuple(encrypt_to), identity, plain))
     chance = random.Random(seed)
     for _ in itertools.count() if flushes is None else range(flushes):
         names = [blobs.put(io.BytesIO(chance.randbytes(size))).sha256 for _ in range(per_flush)]

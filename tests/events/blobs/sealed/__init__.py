@@ -1,0 +1,1 @@
+"""Contents that are encrypted before they are kept."""
