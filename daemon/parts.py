@@ -99,6 +99,15 @@ def blobs_of(config: Config, *, create: bool = False) -> Blobs:
     return open_blobs(config.blobs.url, create=create, keys=keys_of(config))
 
 
+def other_blobs(config: Config, url: str) -> Blobs:
+    """Another store, to read from: encrypted with the same keys, or not encrypted. Raises ConfigError."""
+    keys = keys_of(config)
+    if keys.encrypt_to or keys.identity:
+        with suppress(ConfigError):
+            return open_blobs(url, keys=keys)
+    return open_blobs(url)
+
+
 def keys_of(config: Config) -> Keys:
     """How the blobs are encrypted. Raises ConfigError for keys that are set and empty: they are never left out."""
     blobs = config.blobs

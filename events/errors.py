@@ -154,16 +154,16 @@ class BlobSealed(StorageUnusable):
     hint = "Set [blobs] identity to the file with the private key. Capture alone needs none."
 
 
-class BlobNotEncrypted(AipstreamError):
-    """A content lies unencrypted in a store of encrypted blobs, where somebody else must have put it."""
-
-    hint = "Find out who wrote it. If the store was a plain one before, [blobs] plain = \"read\" accepts such blobs."
-
-
 class ChecksumMismatch(AipstreamError):
     """A content is not what its checksum says."""
 
     hint = "Restore the file from a backup of the assetstore, then `aipstream park retry`."
+
+
+class BlobNotEncrypted(ChecksumMismatch):
+    """A content lies unencrypted in a store of encrypted blobs, where somebody else must have put it."""
+
+    hint = "Find out who wrote it. If the store was a plain one before, [blobs] plain = \"read\" accepts such blobs."
 
 
 class InvalidAip(AipstreamError):

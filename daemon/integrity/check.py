@@ -248,6 +248,8 @@ class Check:
             size = self.blobs.size(content.sha256)
         except BlobMissing as error:
             return Damage(0, Fault.CONTENT_GONE.value, str(error), content.sha256)
+        except ChecksumMismatch as error:  # of an encrypted one that is not whole
+            return Damage(0, Fault.CONTENT.value, str(error), content.sha256)
         if content.size is not None and size != content.size:
             what = f"it has {size} bytes and should have {content.size}"
             return Damage(0, Fault.CONTENT_SIZE.value, what, content.sha256)

@@ -15,9 +15,9 @@ from daemon.integrity.check import DONE, Budget, Check, Progress
 from daemon.integrity.contents import Contents
 from daemon.integrity.repair import Repair, Repaired
 from daemon.integrity.report import LISTED, Lost, Report, report
-from daemon.parts import blobs_of, log_of, state_of, state_path
+from daemon.parts import blobs_of, log_of, other_blobs, state_of, state_path
 from daemon.retention.configured import lock_path as prune_lock
-from events.blobs import Blobs, open_blobs
+from events.blobs import Blobs
 from events.errors import ConfigError, Interrupted
 from events.log import Log, open_log
 from events.log.inspecting import Inspecting, inspecting_of, mending_of
@@ -134,7 +134,7 @@ def repair_configured(
             checking(config, share=share, progress=progress, stopped=stopped)
         )
         copy = _copy_of(opened, log, copy_url) if copy_url else None
-        copy_blobs = open_blobs(copy_blobs_url) if copy_blobs_url else None
+        copy_blobs = other_blobs(config, copy_blobs_url) if copy_blobs_url else None
         known = books.damaged() and books.meta("log") == log.identity and books.meta("phase") == DONE
         if (restart or share or not known) and not check.run(restart=restart):
             raise Interrupted("stopped while checking the log, before anything was repaired")

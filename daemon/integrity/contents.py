@@ -29,7 +29,7 @@ from daemon.integrity.books import Books
 from daemon.parts import state_of, state_path, stores_of
 from daemon.source.assetstore import Assetstore
 from events.aip import read
-from events.blobs import Blobs
+from events.blobs import Blobs, beneath
 from events.errors import AipstreamError, BlobMissing, ChecksumMismatch, InvalidAip, StorageUnusable
 from events.event import decompress
 from events.log.inspecting import Inspecting
@@ -102,7 +102,7 @@ class Contents:
     def _replace(self, sha256: str, good: Path) -> None:
         """Steps 2 to 4."""
         if self.blobs.has(sha256):
-            with self.blobs.open(sha256) as content, (self.folder / f"{sha256}.damaged").open("wb") as aside:
+            with beneath(self.blobs).open(sha256) as content, (self.folder / f"{sha256}.damaged").open("wb") as aside:
                 shutil.copyfileobj(content, aside, CHUNK)
             self.blobs.delete([sha256])
         failpoint("repair.aside")

@@ -181,6 +181,12 @@ def open_blobs(url: str, *, create: bool = False, keys: Keys = PLAIN) -> Blobs:
     return store
 
 
+def beneath(blobs: Blobs) -> Blobs:
+    """The store that keeps the bytes: of encrypted blobs that of the ciphertext, else the same."""
+    under: Blobs = getattr(blobs, "under", blobs)
+    return under
+
+
 def _plain(url: str, *, create: bool) -> Blobs:
     from events.errors import ConfigError
 
