@@ -28,9 +28,9 @@ from daemon.export.run import Refused
 from daemon.failpoint import failpoint
 from events.aip.model import Aip, Kind, Uuid
 from events.blobs import Blobs
-from events.errors import AipstreamError, ConfigError, InvalidPackage, StorageUnusable
+from events.errors import AipstreamError, InvalidPackage, StorageUnusable
 from events.event import BEGINNING, Position
-from events.log import Log, retention_of
+from events.log import Log, thinned_of
 from events.ocfl import inventory as inventories
 from events.ocfl.layout import identifier, place
 from events.ocfl.reading import OcflObject
@@ -110,13 +110,11 @@ class Archive:
         self._index = Index()
         self._batch: list[tuple[Arriving, Kind, int]] = []
         self._room = BATCH_BYTES
-        self._thins = False
+        self._gone = thinned_of(log)
 
     def __call__(self, choice: Choice) -> Archived:
         """The run. Raises ConfigError, GapInLog, StorageUnusable."""
-        with suppress(ConfigError):  # another back end has its own ways to forget
-            self.done.thinned = retention_of(self.log).thinned(until=self.at)
-            self._thins = self.done.thinned > 0
+        self.done.thinned = self._gone.thinned(until=self.at)
         whole = choice.things in ((), ("site",)) and choice.recursive is not False
         objects, uuids = self._chosen(choice, whole)
         try:
@@ -238,7 +236,7 @@ class Archive:
         before: Aip | None = None
         earlier: State | None = None
         first, begun, seen = there is None, False, BEGINNING
-        retention = retention_of(self.log) if self._thins else None
+        gone = self._gone if self.done.thinned else None
         for position, event in self.log.history(uuid):
             if position > self.at:
                 return
@@ -250,7 +248,7 @@ class Archive:
             begun = True
             now = state(event, position, passwords=passwords)
             thinned = None
-            if retention is not None and retention.stale(position - 1, uuid):
+            if gone is not None and gone.stale(position - 1, uuid):
                 # What the archive has may be the very event that was taken away from the log since.
                 sure = earlier is not None or seen == last
                 thinned = (

@@ -318,3 +318,24 @@ def test_many_batches_are_as_one(living: Living, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(run, "BATCH_BYTES", 2500)
     living.archive(root=tmp_path / "bytes")
     assert object_files(living.root) == object_files(tmp_path / "three") == object_files(tmp_path / "bytes")
+
+
+def test_a_run_that_is_stopped_keeps_what_it_has_and_the_next_goes_on(living: Living) -> None:
+    """After two objects; the books do not say that everything is there."""
+    containers(living)
+    for number in range(10, 15):
+        living.item(number, 3)
+    asked = 0
+
+    def stopped() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 12
+
+    done = living.archive(stopped=stopped)
+    assert 0 < done.total.objects < 8
+    assert valid(living.root) == done.total.objects == len(living.index())
+    assert living.books().position == 0
+    living.archive()
+    assert valid(living.root) == 8
+    assert living.books().position == 8
