@@ -97,7 +97,7 @@ def _payload(session: Session, events: Log, position: int) -> None:
         )
     if entry.position != position:
         raise ConfigError(
-            f"the event at position {position} was thinned: retention took its document away",
+            f"the event at position {position} was thinned: retention, or damage, took its document away",
             "`aipstream log HANDLE` lists the events of the object that are left.",
         )
     document = decompress(entry.event.payload) if entry.event.payload else b""

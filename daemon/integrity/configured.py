@@ -19,7 +19,7 @@ from daemon.parts import blobs_of, log_of, other_blobs, state_of, state_path
 from daemon.retention.configured import lock_path as prune_lock
 from events.blobs import Blobs
 from events.errors import ConfigError, Interrupted
-from events.log import Log, open_log
+from events.log import Log, in_kafka, open_log
 from events.log.inspecting import Inspecting, inspecting_of, mending_of
 
 
@@ -110,7 +110,8 @@ def check_configured(
     ):
         complete = check.run(restart=restart)
         found = report(books, inspecting_of(log))
-        found.lost = [Lost(position, *claimed) for position, claimed, _ in islice(mending_of(log).lost(), LISTED)]
+        if not in_kafka(log):  # there nothing is ever given up
+            found.lost = [Lost(position, *claimed) for position, claimed, _ in islice(mending_of(log).lost(), LISTED)]
         return Checked(complete, budget.used, found)
 
 

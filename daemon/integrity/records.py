@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 
 from events.errors import AipstreamError, ChecksumMismatch, GapInLog
 from events.event import BEGINNING, Position
-from events.log.chain import Record, digest
+from events.log.chain import NO_CHAIN, Record, digest
 from events.log.inspecting import Fault, Inspected, Inspecting, Mending
+from events.log.one_bit import payload_before, record_before
 
 OF_RECORDS = {Fault.GAP, Fault.UNREADABLE, Fault.HEADER, Fault.CHAIN}
 OF_PAYLOADS = {Fault.PAYLOAD, Fault.PAYLOAD_GONE, Fault.THINNED}
@@ -49,6 +50,27 @@ def relink(mending: Mending, position: Position, *, dry_run: bool) -> tuple[str,
     except (ChecksumMismatch, GapInLog) as error:
         return "", str(error)
     return "by the next record, which proves it", ""
+
+
+def one_bit(inspecting: Inspecting, mending: Mending, found: Inspected | None, *, dry_run: bool) -> tuple[str, str]:
+    """The record without the bit that has flipped in its header: (how, "") or ("", why not)."""
+    if found is None or found.header is None:
+        return "", ""
+    chain = NO_CHAIN
+    if found.position > 1:
+        before = at(inspecting, found.position - 1)
+        if before is None or before.record is None:
+            return "", ""
+        chain = before.record.chain
+    record = record_before(found.header, found.found, chain)
+    if record is None:
+        return "", ""
+    if not dry_run:
+        try:
+            mending.put_records(found.position, [record])
+        except (ChecksumMismatch, GapInLog) as error:
+            return "", str(error)
+    return "one bit of its header had flipped, or its checksum was damaged: its checksum or chain prove what it was", ""
 
 
 def from_copy(mending: Mending, copy: Inspecting, first: Position, last: Position, *, dry_run: bool) -> tuple[str, str]:
@@ -109,7 +131,12 @@ class Payloads:
             try:
                 there = at(self.copy, record.position)
             except AipstreamError:
-                return None
-            if there and there.whole and there.record and there.record.payload_checksum == record.payload_checksum:
-                return (there.record.event.payload, "the copy has it") if not there.record.thinned else None
+                there = None
+            of_copy = there.record if there and there.whole else None
+            if of_copy and not of_copy.thinned and of_copy.payload_checksum == record.payload_checksum:
+                return of_copy.event.payload, "the copy has it"
+        if damaged.found is not None and len(damaged.found) == record.size:
+            before = payload_before(damaged.found, record.payload_checksum)
+            if before is not None:
+                return before, "one bit of it had flipped, as its checksum proves"
         return None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from daemon.config import Config
@@ -21,9 +22,9 @@ from daemon.failpoint import failpoint
 from daemon.integrity import source
 from daemon.integrity.books import Books, Damage
 from daemon.integrity.contents import Contents
-from daemon.integrity.records import OF_PAYLOADS, OF_RECORDS, Payloads, at, faults, from_copy, relink, runs
+from daemon.integrity.records import OF_PAYLOADS, OF_RECORDS, Payloads, at, faults, from_copy, one_bit, relink, runs
 from daemon.parts import Capturing, capturing
-from events.errors import AipstreamError, ChecksumMismatch, GapInLog, Interrupted
+from events.errors import AipstreamError, ChecksumMismatch, ConfigError, GapInLog, Interrupted
 from events.event import Position
 from events.log import Log
 from events.log.chain import Record
@@ -73,7 +74,6 @@ class Repair:
     ) -> None:
         self.config, self.log, self.books, self.contents = config, log, books, contents
         self.inspecting: Inspecting = inspecting_of(log)
-        self.mending: Mending = mending_of(log)
         self.copy, self.dry_run = copy, dry_run
         self.progress, self.stopped = progress, stopped
         self.done = Repaired()
@@ -85,7 +85,7 @@ class Repair:
         damages = list(self.books.damages())
         self._total = len(damages)
         of_log = [one for one in damages if not one.content]
-        torn = self.mending.unsound() if of_log else None
+        torn = self._torn() if of_log else None
         if torn is None:
             self._overall([one for one in of_log if one.fault in (Fault.INDEX, Fault.END)])
             self._records([one for one in of_log if one.fault in OF_RECORDS])
@@ -100,8 +100,21 @@ class Repair:
             self._payloads([*of_payloads, *self._unreadable])
         else:
             for one in of_log:
-                self._told(one, LEFT, f"{torn}; `aipstream copy` reads what it can into another file")
+                self._told(one, LEFT, torn)
         return self.done
+
+    @cached_property
+    def mending(self) -> Mending:
+        """What may write into the log. Raises ConfigError where nothing may."""
+        return mending_of(self.log)
+
+    def _torn(self) -> str | None:
+        """Why nothing may be written into the log itself; its contents are mended all the same."""
+        try:
+            why = self.mending.unsound()
+        except ConfigError as error:
+            return f"{error}. {error.hint}"
+        return f"{why}; `aipstream copy` reads what it can into another file" if why else None
 
     def _look(self) -> None:
         if self.stopped():
@@ -136,6 +149,9 @@ class Repair:
             how, why = ("it is whole now", "") if not wrong else ("", ONLY_COPY)
             if wrong == {Fault.CHAIN}:
                 how, why = relink(self.mending, position, dry_run=self.dry_run)
+            elif Fault.HEADER in wrong:
+                how, why = one_bit(self.inspecting, self.mending, found, dry_run=self.dry_run)
+                why = why or ONLY_COPY
             elif found is not None and found.record is not None and wrong:
                 self._unreadable += some  # the header is whole: it is the payload that cannot be read
                 continue

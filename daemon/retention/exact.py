@@ -33,7 +33,7 @@ def warning(count: int, moment: str) -> list[str]:
     return [
         (
             f"not exact: {objects} as of an earlier event than the last before {moment}, or missing, for "
-            "`aipstream prune` has taken that one away. Exact are the moments that "
+            "`aipstream prune`, or damage that was repaired, has taken that one away. Exact are the moments that "
             "[retention] and `aipstream keep` have kept."
         )
     ]

@@ -208,7 +208,8 @@ def open_log(url: str, *, create: bool = False, kafka: Settings | None = None) -
     )
 
 
-def _in_kafka(log: Log) -> TypeGuard[KafkaLog]:
+def in_kafka(log: Log) -> TypeGuard[KafkaLog]:
+    """Whether that log is one in Kafka."""
     try:
         from events.log.kafka import KafkaLog
     except ModuleNotFoundError:
@@ -240,7 +241,7 @@ def thinned_of(log: Log) -> Thinned:
 
     if isinstance(log, SqliteLog):
         return SqliteThinned(log)
-    if _in_kafka(log):
+    if in_kafka(log):
         log.end()
         return SqliteThinned(log.index)
     raise ConfigError("of this log it is not known what was taken away")
@@ -254,7 +255,7 @@ def copying_of(log: Log) -> Copying:
 
     if isinstance(log, SqliteLog):
         return SqliteCopying(log)
-    if _in_kafka(log):
+    if in_kafka(log):
         from events.log.kafka_copying import KafkaCopying
 
         return KafkaCopying(log)

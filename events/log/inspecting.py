@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from events.aip.model import Uuid
 from events.event import Position
-from events.log import Log
+from events.log import Log, in_kafka
 from events.log.chain import Record
 
 
@@ -73,6 +73,7 @@ class Inspected(NamedTuple):
     record    where the header is proved; its event has the payload if that is proved too
     claimed   what the header says, if there is one
     found     the bytes that lie there as the payload if they are not that of the event, or there is no event
+    header    of a record that is not proved the values as they are (`chain.header`), texts that are none as bytes
     """
 
     position: Position
@@ -80,6 +81,7 @@ class Inspected(NamedTuple):
     claimed: Claimed | None = None
     flaws: tuple[Flaw, ...] = ()
     found: bytes | None = None
+    header: tuple[Any, ...] | None = None
 
     @property
     def whole(self) -> bool:
@@ -173,6 +175,10 @@ def inspecting_of(log: Log) -> Inspecting:
 
     if isinstance(log, SqliteLog):
         return SqliteInspecting(log)
+    if in_kafka(log):
+        from events.log.kafka_inspect import KafkaInspecting
+
+        return KafkaInspecting(log)
     raise ConfigError("this log cannot be looked through record by record")
 
 
@@ -184,4 +190,7 @@ def mending_of(log: Log) -> Mending:
 
     if isinstance(log, SqliteLog):
         return SqliteMending(log)
-    raise ConfigError("this log cannot be mended in its place", "Copy it, or take it from a copy.")
+    raise ConfigError(
+        "a log in Kafka cannot be mended in its place: what is in a topic stays as it is",
+        "Copy a whole copy of it into a new topic: `aipstream copy`. Contents come back by `aipstream snapshot`.",
+    )

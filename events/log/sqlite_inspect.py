@@ -21,7 +21,8 @@ from events.errors import AipstreamError, GapInLog, StorageUnusable
 from events.event import BEGINNING, Event, Position
 from events.log.chain import COVERED, NO_CHAIN, UNCHAINED, Record, digest, link, proved
 from events.log.inspecting import Claimed, Extent, Fault, Flaw, Inspected
-from events.log.sqlite import PAGE_BYTES, SqliteLog
+from events.log.sqlite import PAGE_BYTES
+from events.log.sqlite_headers import SqliteHeaders
 from events.log.sqlite_rows import EVENT, META, PAYLOAD, THINNED
 
 PAGE: Final = 500
@@ -100,9 +101,9 @@ class _Row(NamedTuple):
 
 
 class SqliteInspecting:
-    """See `events.log.inspecting.Inspecting`."""
+    """See `events.log.inspecting.Inspecting`. Headers alone may be those of any log that keeps them so."""
 
-    def __init__(self, log: SqliteLog) -> None:
+    def __init__(self, log: SqliteHeaders) -> None:
         self.log = log
 
     def extent(self) -> Extent:
@@ -251,7 +252,7 @@ def _inspected(row: _Row, chains: tuple[bytes, ...], payloads: bool) -> tuple[In
     handle = None if header[10] is None else _text(header[10])
     claimed = Claimed(_text(header[4]), _text(header[5]), handle, _text(header[7]))
     if event is None:
-        return Inspected(row.position, None, claimed, tuple(flaws), found), following
+        return Inspected(row.position, None, claimed, tuple(flaws), found, header), following
     size, payload_checksum = header[COVERED - 2], header[COVERED - 1]
     if row.thinned:
         if found is not None or not row.superseded:
@@ -271,11 +272,16 @@ def _inspected(row: _Row, chains: tuple[bytes, ...], payloads: bool) -> tuple[In
 
 def _readable(value: Any, column: str) -> Any:  # noqa: ANN401 - of any column
     if isinstance(value, bytes) and column not in {"id", "payload_checksum", "checksum", "chain"}:
-        return value.decode("utf-8", "replace")
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value
     return value
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
     return value if isinstance(value, str) else repr(value)
 
 

@@ -127,6 +127,66 @@ def test_payloads_that_changed_places_are_put_back_without_any_source(replicated
     assert damage.rows_of(log_of(replicated)) == whole
 
 
+def test_single_bits_are_flipped_back_without_any_source(replicated: Place) -> None:
+    """Of a payload, and of a header: their checksums prove what was there."""
+    whole = damage.rows_of(log_of(replicated))
+    (one, uuid), (other, _) = items(replicated)[:2]
+    ((payload,),) = rows(replicated, "SELECT payload FROM payload WHERE position = ?", other)
+    flipped = bytearray(payload)
+    flipped[70] ^= 4
+    with closing(sqlite3.connect(log_of(replicated))) as log:
+        log.execute("UPDATE payload SET payload = ? WHERE position = ?", (bytes(flipped), other))
+        log.execute("UPDATE event SET uuid = ? WHERE position = ?", (chr(ord(uuid[0]) ^ 1) + uuid[1:], one))
+        log.commit()
+    replicated.configure(source="postgresql://nobody@localhost:1/none")
+    assert became(replicated) == {(one, "header"): "mended", (other, "payload"): "mended"}
+    assert damage.rows_of(log_of(replicated)) == whole
+
+
+def test_without_a_source_what_is_superseded_is_lost_and_what_is_newest_is_left(replicated: Place) -> None:
+    """A log that is only replayed: nothing can be captured into it."""
+    (old, one), (newest, _) = items(replicated)[:2]
+    retitle(replicated, one, "a change")
+    damage.flip_payload(log_of(replicated), old)
+    damage.flip_payload(log_of(replicated), newest)
+    text = replicated.path.read_text()
+    replicated.path.write_text(text[text.index("[log]"):])
+    assert became(replicated, code=5) == {(old, "payload"): "lost", (newest, "payload"): "left"}
+    assert "no [source]" in replicated("log", "repair").out
+
+
+def test_a_record_that_is_gone_is_named_by_what_is_left_of_it(replicated: Place) -> None:
+    """Its payload is still there, and says whose it was; the moments are those between its neighbours."""
+    position, uuid = items(replicated)[0]
+    damage.sql(log_of(replicated), f"DELETE FROM event WHERE position = {position}")
+    (found,) = replicated("verify", "--log", "--json").json["findings"]
+    assert (found["fault"], found["effects"][0]["uuid"]) == ("gap", uuid)
+    assert "only from a copy" in found["mend"]
+
+
+def test_a_torn_file_is_left_alone_and_named(replicated: Place) -> None:
+    """Its contents are mended all the same."""
+    path = log_of(replicated)
+    position, _ = items(replicated)[0]
+    ((payload,),) = rows(replicated, "SELECT payload FROM payload WHERE position = ?", position)
+    content = bytearray(path.read_bytes())
+    page = content.find(payload[:40]) // 8192
+    content[page * 8192 : page * 8192 + 8192] = bytes(8192)
+    path.write_bytes(content)
+    lost = contents_of(replicated, position)[0]
+    lost.unlink()
+    checked = replicated("verify", "--log", "--json")
+    assert (checked.code, checked.json["complete"]) == (5, True)
+    assert position in {one["position"] for one in checked.json["findings"]}
+    before = path.read_bytes()
+    done = replicated("log", "repair", "--json")
+    assert done.code == 5
+    assert {step["became"] for step in done.json["steps"] if step["content"]} == {"mended"}
+    assert {step["became"] for step in done.json["steps"] if not step["content"]} == {"left"}
+    assert lost.exists()
+    assert path.read_bytes()[100:] == before[100:], "opening it counts up in SQLite's own header"
+
+
 @pytest.mark.parametrize("whence", ["source", "target", "copy", "source of the past"])
 def test_contents_are_fetched_again(replicated: Place, tmp_path: Path, whence: str) -> None:
     """Those that are gone, cut off, and flipped; from wherever they still are. The damaged ones are kept aside."""

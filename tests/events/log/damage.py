@@ -42,19 +42,19 @@ def flip(path: Path, offset: int, bit: int = 1) -> None:
         file.write(bytes([byte ^ bit]))
 
 
-def flip_in(path: Path, known: bytes, at: int = 0) -> None:
+def flip_in(path: Path, known: bytes, at: int = 0, bit: int = 1) -> None:
     """Flip a bit where those bytes lie in a file."""
     offset = path.read_bytes().find(known)
     assert offset >= 0
-    flip(path, offset + at)
+    flip(path, offset + at, bit)
 
 
 def flip_payload(path: Path, position: Position) -> bytes:
-    """Flip a bit of a payload within the file, where it lies; the bytes that it had."""
+    """Flip two bits of a payload within the file, where it lies; the bytes that it had."""
     with closing(sqlite3.connect(path)) as connection:
         payload = connection.execute("SELECT payload FROM payload WHERE position = ?", (position,)).fetchone()[0]
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    flip_in(path, payload[100:150], 20)
+    flip_in(path, payload[100:150], 20, 0x81)
     return bytes(payload)
 
 
