@@ -126,11 +126,13 @@ class Books:
         self._engine = _connections(path)
         try:
             path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            with self._transaction(write=True) as connection:
-                TABLES.create_all(connection)
-            if self.meta("format") not in (None, FORMAT):
-                self.forget()
-            self.note(meta={"format": FORMAT})
+            with self._transaction() as connection:
+                made = sa.inspect(connection).has_table(META.name)
+            if not made or self.meta("format") != FORMAT:
+                with self._transaction(write=True) as connection:
+                    TABLES.drop_all(connection)
+                    TABLES.create_all(connection)
+                    connection.execute(insert(META), [{"key": "format", "value": FORMAT}])
         except OSError as error:
             raise StorageUnusable(f"the books {path} cannot be made: {error.strerror or error}") from error
         except BaseException:

@@ -23,7 +23,7 @@ from daemon.failpoint import failpoint
 from daemon.integrity.books import Affected, Books, Content, Damage
 from daemon.integrity.documents import looked_into, named
 from daemon.source.state import now
-from events.blobs import Blobs
+from events.blobs import Blobs, Distant
 from events.errors import BlobMissing, ChecksumMismatch
 from events.log.inspecting import Fault, Inspected, Inspecting
 
@@ -176,7 +176,8 @@ class Check:
         cycle, cursor = books.number("cycle"), books.meta("cursor") or ""
         total, _ = books.read_in(self.number, cycle)
         done, read = books.number("contents"), books.number("read")
-        with ThreadPoolExecutor(THREADS) as threads:
+        at_once = self.blobs.at_once if isinstance(self.blobs, Distant) else THREADS
+        with ThreadPoolExecutor(at_once) as threads:
             while some := books.contents(cursor, self.number, CONTENTS_AT_ONCE):
                 damages, bad = [], {}
                 for content, fault in zip(some, threads.map(self._there, some), strict=True):

@@ -18,7 +18,8 @@ from daemon.config import Config
 from daemon.dspace import fingerprint, version
 from daemon.dspace.connect import connect
 from daemon.dspace.facets import Options
-from daemon.parts import Capturing, meaning, state_of
+from daemon.hold import hold
+from daemon.parts import Capturing, lock_path, meaning, state_of
 from daemon.source import Touched
 from daemon.source.emitter import PUT_ORDER, Pending, instant, snapshot_of
 from daemon.source.state import Known, State
@@ -101,8 +102,11 @@ def _deletion(event: Event, lsn: int, time: str) -> Event:
 
 
 def caught_up(config: Config, log: Log, inspecting: Inspecting) -> None:
-    """Bring the state to what the log's headers say, where reading the events would stop at a damaged payload."""
-    with closing(state_of(config)) as state:
+    """Bring the state to what the log's headers say, where reading the events would stop at a damaged payload.
+
+    Raises Locked while somebody captures.
+    """
+    with hold(lock_path(config)), closing(state_of(config)) as state:
         if state.meta("log") != log.identity:
             return
         seen, end = int(state.meta("log_position") or BEGINNING), log.end()

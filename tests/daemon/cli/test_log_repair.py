@@ -297,3 +297,24 @@ def test_while_the_daemon_captures_nothing_is_captured_twice(replicated: Place) 
     assert replicated("verify", "--log").code == 5
     replicated.stop(daemon)
     assert set(became(replicated).values()) == {"mended"}
+
+
+def test_a_state_that_is_behind_is_brought_to_the_log_past_the_damage(replicated: Place) -> None:
+    """As after a crash: it would be brought there by reading the events, one of which cannot be read."""
+    state = replicated.folder / "log.sqlite.state"
+    with closing(sqlite3.connect(state)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = state.read_bytes()
+    _, one = items(replicated)[0]
+    retitle(replicated, one, "the last that was captured")
+    with closing(sqlite3.connect(state)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    state.write_bytes(before)
+    ((newest,),) = rows(replicated, "SELECT max(position) FROM event WHERE uuid = ?", one)
+    damage.flip_payload(log_of(replicated), newest)
+    replicated.sql(replicated.source, "UPDATE metadatavalue SET text_value = 'never captured' WHERE "
+                   "dspace_object_id = %s AND place = 0 AND text_lang IS NULL", one)  # fmt: skip
+    assert replicated("snapshot").code == 5
+    assert became(replicated) == {(newest, "payload"): "captured"}
+    replicated.good("run", "--until-current")
+    assert replicated.differences() == []
