@@ -36,6 +36,9 @@ THREADS: Final = 4
 MOST_EFFECTS: Final = 10_000
 """Of so many damaged contents it is found out who needs them; the others are only counted."""
 
+MOST_NOTED: Final = 100_000
+"""Names of contents that are remembered to be in the books: events of one object need the same ones again and again."""
+
 EMPTY: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """The SHA-256 of no bytes."""
 
@@ -90,6 +93,7 @@ class Check:
         self.budget = budget or Budget()
         self.progress, self.stopped = progress, stopped
         self.number = 0
+        self._noted: set[str] = set()
 
     def run(self, *, restart: bool = False) -> bool:
         """Whether the pass came to its end."""
@@ -106,6 +110,7 @@ class Check:
 
     def _begin(self, restart: bool) -> None:
         books = self.books
+        self._noted.clear()
         if books.meta("log") != self.identity:
             books.forget()
         self.number = books.number("pass")
@@ -127,6 +132,7 @@ class Check:
         events, size = books.number("events"), books.number("bytes")
         while some := list(_some(walk)):
             damages, needed, sizes = self._looked_at(some)
+            needed -= self._noted
             position = some[-1].position
             read = sum(_bytes(found) for found in some)
             events, size = events + len(some), size + read
@@ -139,6 +145,9 @@ class Check:
                 meta={"position": str(position), "events": str(events), "bytes": str(size)},
             )
             failpoint("check.noted")
+            if len(self._noted) >= MOST_NOTED:
+                self._noted.clear()
+            self._noted |= needed
             self.progress("the log", position, total)
             if self._ended:
                 return False
