@@ -10,17 +10,19 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from kafka import errors as kafka
 
 from events.errors import AipstreamError, ConfigError, GapInLog, Locked, StorageUnusable
 from events.log.kafka_settings import Place
 
-RECENT: Final = 60.0
-"""Seconds for which what was logged may be the reason of an error."""
+T = TypeVar("T")
+
+CONNECT_SECONDS: Final = 10.0
+"""How long brokers may take to answer the first time. What is wrong with the account is told sooner."""
 
 
 class LogUnreachable(StorageUnusable):
@@ -47,10 +49,10 @@ class _Reasons(logging.Handler):
         with self.guard:
             self.lines.append((time.monotonic(), record.getMessage()))
 
-    def recent(self) -> list[str]:
-        since = time.monotonic() - RECENT
+    def since(self, begin: float) -> list[str]:
+        """What was said since that moment of the monotonic clock."""
         with self.guard:
-            return [line for moment, line in self.lines if moment >= since]
+            return [line for moment, line in self.lines if moment >= begin]
 
 
 _reasons: Final = _Reasons()
@@ -86,8 +88,8 @@ _FORBIDDEN: Final = {
 }
 
 
-def meaning(error: BaseException, place: Place) -> AipstreamError:
-    """Our error for one of the library's."""
+def meaning(error: BaseException, place: Place, since: float) -> AipstreamError:
+    """Our error for one of the library's, by what it has logged since that moment of the monotonic clock."""
     if isinstance(error, AipstreamError):
         return error
     text = " ".join(str(error).split())
@@ -113,7 +115,7 @@ def meaning(error: BaseException, place: Place) -> AipstreamError:
         return GapInLog(f"the topic of the log {place} no longer has what was kept there ({text})", RETENTION)
     if isinstance(error, kafka.CorruptRecordError):
         return GapInLog(f"the log {place} is damaged: {text}")
-    said = _reasons.recent()
+    said = _reasons.since(since)
     for sign, what, hint in _CONFIGURED:
         if any(sign in line for line in (*said, text)):
             reason = next((line.rpartition(": ")[2] for line in reversed(said) if sign in line), "")
@@ -136,9 +138,22 @@ def names(place: Place) -> str:
 @contextmanager
 def told(place: Place) -> Iterator[None]:
     """The library's errors, raised as ours."""
+    since = time.monotonic()
     try:
         yield
     except kafka.KafkaError as error:
-        raise meaning(error, place) from error
+        raise meaning(error, place, since) from error
     except OSError as error:
         raise LogUnreachable(f"the log {place} cannot be reached: {error.strerror or error}") from error
+
+
+def connected(make: Callable[[], T], place: Place) -> T:
+    """A client that has found its brokers. Raises LogUnreachable, ConfigError as soon as it is one."""
+    begin = time.monotonic()
+    while True:
+        try:
+            with told(place):
+                return make()
+        except LogUnreachable:
+            if time.monotonic() - begin > CONNECT_SECONDS:
+                raise

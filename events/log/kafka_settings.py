@@ -116,7 +116,7 @@ class Settings:
             "bootstrap_servers": list(servers),
             "client_id": "aipstream",
             "security_protocol": f"SASL_{protocol}" if self.mechanism else protocol,
-            "bootstrap_timeout_ms": 10_000,
+            "bootstrap_timeout_ms": 2000,  # and again: see `kafka_errors.connected`
             "request_timeout_ms": int(REQUEST_SECONDS * 1000),
             "reconnect_backoff_max_ms": 1000,
         }

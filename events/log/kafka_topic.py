@@ -15,8 +15,9 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
@@ -24,7 +25,7 @@ from kafka import errors as kafka
 from kafka.admin import KafkaAdminClient
 
 from events.errors import GapInLog
-from events.log.kafka_errors import RETENTION, LogUnreachable, listen, meaning, told
+from events.log.kafka_errors import RETENTION, LogUnreachable, connected, listen, told
 from events.log.kafka_index import Standing
 from events.log.kafka_record import COMPACTED, FOREIGN, Genesis, Kept, decode, proved
 from events.log.kafka_settings import PATIENCE, Place, Settings
@@ -72,25 +73,24 @@ class TopicReader:
             self._waiting, self._begun = {}, {}
         if kind not in self._clients:
             given = self.settings.client(self.place.servers)
-            with told(self.place):
-                if kind == "admin":
-                    self._clients[kind] = KafkaAdminClient(**given)
-                else:
-                    size = NEAR_BYTES if kind == "near" else FETCH_BYTES
-                    consumer = KafkaConsumer(
-                        **given,
-                        group_id=None,
-                        enable_auto_commit=False,
-                        auto_offset_reset="none",
-                        allow_auto_create_topics=False,
-                        isolation_level="read_committed" if kind == "tail" else "read_uncommitted",
-                        max_partition_fetch_bytes=size,
-                        fetch_max_bytes=2 * size,
-                        fetch_max_wait_ms=WAIT_MS,
-                        retry_backoff_ms=20,
-                    )
-                    consumer.assign(self.partitions)
-                    self._clients[kind] = consumer
+            size = NEAR_BYTES if kind == "near" else FETCH_BYTES
+            if kind != "admin":
+                given |= {
+                    "group_id": None,
+                    "enable_auto_commit": False,
+                    "auto_offset_reset": "none",
+                    "allow_auto_create_topics": False,
+                    "isolation_level": "read_committed" if kind == "tail" else "read_uncommitted",
+                    "max_partition_fetch_bytes": size,
+                    "fetch_max_bytes": 2 * size,
+                    "fetch_max_wait_ms": WAIT_MS,
+                    "retry_backoff_ms": 20,
+                }
+            made: Callable[..., Any] = KafkaAdminClient if kind == "admin" else KafkaConsumer
+            client = connected(partial(made, **given), self.place)
+            if kind != "admin":
+                client.assign(self.partitions)
+            self._clients[kind] = client
         return self._clients[kind]
 
     def admin(self) -> Any:  # noqa: ANN401
@@ -161,7 +161,7 @@ class TopicReader:
 
     def _patient(self, deadline: float) -> None:
         if time.monotonic() > deadline:
-            raise meaning(LogUnreachable(f"the log {self.place} does not answer"), self.place)
+            raise LogUnreachable(f"the log {self.place} does not answer")
 
     # --- in order -----------------------------------------------------------------------------------------------------
 

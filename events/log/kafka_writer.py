@@ -17,13 +17,15 @@ import time
 import uuid as uuids
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from kafka import KafkaProducer
 from kafka import errors as kafka
 
+from events.errors import AipstreamError
 from events.event import Position
-from events.log.kafka_errors import LogUnreachable, listen, meaning, names
+from events.log.kafka_errors import LogUnreachable, connected, listen, meaning, names
 from events.log.kafka_lease import Lease, myself, note
 from events.log.kafka_record import Message
 from events.log.kafka_settings import MESSAGE_BYTES, PATIENCE, Place, Settings
@@ -57,6 +59,7 @@ class Writer:
         self.written = time.monotonic()
         """When the lease was last renewed, by our clock."""
         self._producer: Any = None
+        self._since = time.monotonic()
 
     @property
     def ready(self) -> bool:
@@ -81,10 +84,11 @@ class Writer:
             "delivery_timeout_ms": int(PATIENCE * 1000),
             "transaction_timeout_ms": int(PATIENCE * 1000),
         }
+        self._since = time.monotonic()
         try:
-            self._producer = KafkaProducer(**arguments)
+            self._producer = connected(partial(KafkaProducer, **arguments), self.place)
             self._producer.init_transactions()
-        except (kafka.KafkaError, OSError) as error:
+        except (kafka.KafkaError, AipstreamError, OSError) as error:
             self.close()
             raise self._meaning(error) from error
 
@@ -119,6 +123,7 @@ class Writer:
             producer.commit_transaction()
             return [Sent(each.partition, each.offset) for each in sent]
 
+        self._since = time.monotonic()
         try:
             done = _within(2 * PATIENCE, all_of_it)
         except BaseException as error:
@@ -131,7 +136,7 @@ class Writer:
 
     def _meaning(self, error: BaseException) -> Exception:
         """Ours for it; Unknown where it is worth to look and to try again."""
-        found = meaning(error, self.place)
+        found = meaning(error, self.place, self._since)
         return Unknown(str(found)) if isinstance(found, LogUnreachable) else found
 
     def close(self) -> None:

@@ -25,10 +25,14 @@ def records_of(log: Log) -> list[Record]:
 class CopyingContract:
     """Subclasses give `url` and `other`: URLs of logs that were made and are empty."""
 
+    def opened(self, url: str) -> Log:
+        """One of the two logs."""
+        return open_log(url)
+
     @pytest.fixture
     def log(self, url: str) -> Iterator[Log]:
         """The log that is copied: three objects, one of them deleted."""
-        opened = open_log(url)
+        opened = self.opened(url)
         opened.append([event(1, 1), event(2, 2), event(3, 1), event(4, 3), event(5, 1), event(6, 1), deletion(7, 2)])
         yield opened
         opened.close()
@@ -36,7 +40,7 @@ class CopyingContract:
     @pytest.fixture
     def copy(self, other: str) -> Iterator[Log]:
         """The log that becomes the copy."""
-        opened = open_log(other)
+        opened = self.opened(other)
         yield opened
         opened.close()
 
@@ -61,7 +65,7 @@ class CopyingContract:
     def test_a_copy_keeps_its_identity(self, log: Log, copy: Log, other: str) -> None:
         """Also when it is opened again."""
         self.copied(log, copy)
-        again = open_log(other)
+        again = self.opened(other)
         try:
             assert again.identity == log.identity
         finally:
