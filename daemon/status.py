@@ -26,7 +26,7 @@ from daemon.source.poll import FINISHED
 from daemon.source.slot import inspect
 from events.errors import AipstreamError
 from events.event import lsn_text
-from events.log import Log
+from events.log import Leased, Log
 
 Status = dict[str, Any]
 
@@ -44,6 +44,9 @@ def status(config: Config) -> Status:
             "log": {"url": config.log.url, "identity": log.identity, "end": log.end()},
             "capture": _part(lambda: _capture(config)) if config.source else None,
         }
+        if isinstance(log, Leased):
+            writer = log.writer()
+            told["log"]["writer"] = writer and writer._asdict()
         last = next(iter(log.read(log.end() - 1, 1)), None) if log.end() else None
         if last is not None:
             told["log"] |= {"lsn": lsn_text(last.event.lsn), "commit_time": last.event.commit_time}

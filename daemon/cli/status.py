@@ -26,6 +26,9 @@ def status(session: Session, as_json: bool) -> None:
 def _lines(told: dict[str, Any]) -> list[str]:
     log, capture = told["log"], told["capture"]
     lines = [f"log      {log['end']:,} events" + (f", the last committed {log['commit_time']}" if log["end"] else "")]
+    if log.get("writer"):
+        writer = log["writer"]
+        lines.append(f"writer   {'last ' if writer['released'] else ''}{writer['holder']}, since {writer['since']}")
     if capture is not None:
         lines.append("capture  " + (_failed(capture) or _capture(capture)))
         if "slot" in capture:

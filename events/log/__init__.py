@@ -101,6 +101,23 @@ class Log(Protocol):
         ...
 
 
+class Writing(NamedTuple):
+    """Who says that it writes into a log, or did last (`released`). `since` is when it began, UTC."""
+
+    holder: str
+    since: str
+    released: bool
+
+
+@runtime_checkable
+class Leased(Protocol):
+    """What a log can do besides that is written into from several machines."""
+
+    def writer(self) -> Writing | None:
+        """Who writes; None if nobody ever did, or it was forgotten."""
+        ...
+
+
 class Mark(NamedTuple):
     """A moment that retention keeps as it is. `made` is when it was marked, UTC."""
 

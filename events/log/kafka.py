@@ -204,13 +204,16 @@ class KafkaLog(KafkaReading):
                     raise
                 if time.monotonic() > deadline:
                     raise
+                time.sleep(random.uniform(0.1, 1.0))  # noqa: S311 - the other one has its turn
 
     def _once(self, made: Made, ids: Sequence[bytes]) -> Known:
         writer = self._writing()
         if not writer.ready:
+            self.still_there()
             writer.begin()
             self._written = None
-        if self._written is None or self._written != self._standing():
+        standing = self.index.reached()
+        if self._written is None or self._written != (standing.end, standing.chain):
             standing = self._caught_up()
             self._written = standing.end, standing.chain
         end, chain = self._written
@@ -225,7 +228,7 @@ class KafkaLog(KafkaReading):
         ]
         if records:
             end, chain = records[-1].position, records[-1].chain
-        sent = writer.send(messages, self.identity, end, chain, released=self._released)
+        sent = writer.send(messages, self.identity, end, chain, released=self._released, offsets=standing.offsets)
         self._written, self._noted = (end, chain), end
         self.settings.passing("kafka.committed")
         page = [
@@ -239,10 +242,6 @@ class KafkaLog(KafkaReading):
     def _writing(self) -> Writer:
         assert self._writer is not None  # noqa: S101 - only called within `_leased`
         return self._writer
-
-    def _standing(self) -> tuple[Position, bytes]:
-        standing = self.index.reached()
-        return standing.end, standing.chain
 
     def _claims(self, records: Sequence[Record]) -> dict[Position, str]:
         """Put payloads that are too large for a message into the blob store, durably: what has them, by position."""

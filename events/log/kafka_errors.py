@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from kafka import errors as kafka
 
@@ -157,3 +157,10 @@ def connected(make: Callable[[], T], place: Place) -> T:
         except LogUnreachable:
             if time.monotonic() - begin > CONNECT_SECONDS:
                 raise
+
+
+def makes_no_topic(metadata: Any) -> None:  # noqa: ANN401 - the library has no types
+    """Let a client ask for a topic without making it. kafka-python 3.0 takes `allow_auto_create_topics` and does not
+    hand it on; a topic that was deleted would come back, empty, as soon as its writer asks for it.
+    """
+    metadata.config["allow_auto_create_topics"] = False

@@ -22,7 +22,7 @@ from sqlalchemy import Row
 from events.aip.model import Kind, Uuid
 from events.errors import AipstreamError, BlobMissing, ConfigError, GapInLog
 from events.event import BEGINNING, Position
-from events.log import Entry, kafka_index, kafka_lease
+from events.log import Entry, Writing, kafka_index, kafka_lease
 from events.log import kafka_topic_settings as topic_settings
 from events.log.chain import Record, read_record
 from events.log.kafka_errors import LogUnreachable
@@ -78,11 +78,7 @@ class KafkaReading:
             )
         if found is None:
             if index is not None:
-                raise GapInLog(
-                    f"there is no topic {self.place} any more; it held the log {index.identity} with "
-                    f"{index.end()} events",
-                    MOVE_AWAY.format(index.path),
-                )
+                raise self._deleted(index)
             if not create:
                 raise ConfigError(f"[log] url: there is no topic {self.place}", "`aipstream init` makes it.")
             topic_settings.create(self.reader.admin(), self.place, self.settings)
@@ -117,6 +113,19 @@ class KafkaReading:
                 raise LogUnreachable(f"the topic {self.place} was made, but is not there")
             time.sleep(0.05)
         return found
+
+    def still_there(self) -> None:
+        """Raise GapInLog if the topic was deleted or made anew since the log was opened."""
+        found = self.reader.find()
+        if found is None:
+            raise self._deleted(self.index)
+        self._recognise(self.index, found.cluster, found.id)
+
+    def _deleted(self, index: KafkaIndex) -> GapInLog:
+        return GapInLog(
+            f"there is no topic {self.place} any more; it held the log {index.identity} with {index.end()} events",
+            MOVE_AWAY.format(index.path),
+        )
 
     def _recognise(self, index: KafkaIndex, cluster: str, topic: str) -> None:
         """Raise GapInLog unless the index is of that very topic."""
@@ -157,7 +166,13 @@ class KafkaReading:
     def end(self) -> Position:
         """The position of the last committed event; the index is brought there."""
         with self._lock:
-            return self._caught_up().end
+            try:
+                return self._caught_up().end
+            except AipstreamError as error:
+                self.reader.forget()
+                if isinstance(error, LogUnreachable):
+                    self.still_there()
+                raise
 
     def _caught_up(self) -> Standing:
         """The index at the last stable offsets as they are now. Raises GapInLog for a hole."""
@@ -257,7 +272,8 @@ class KafkaReading:
             try:
                 found.append(self._record(row, messages))
             except KeyError:
-                return found, fault
+                gone = fault or GapInLog("it is not there", COMPACTED)
+                return found, GapInLog(f"position {row[0]} cannot be read: {gone}", gone.hint)
             except GapInLog as error:
                 return found, error
         return found, None
@@ -363,6 +379,11 @@ class KafkaReading:
         """Who writes, as it is noted in Kafka."""
         with self._lock:
             return self._lease()
+
+    def writer(self) -> Writing | None:
+        """By the lease."""
+        lease = self.lease()
+        return None if lease is None else Writing(str(lease.holder), lease.since, lease.released)
 
     def _lease(self) -> Lease | None:
         with self._lock:

@@ -25,7 +25,7 @@ from kafka import errors as kafka
 from kafka.admin import KafkaAdminClient
 
 from events.errors import GapInLog
-from events.log.kafka_errors import RETENTION, LogUnreachable, connected, listen, told
+from events.log.kafka_errors import RETENTION, LogUnreachable, connected, listen, makes_no_topic, told
 from events.log.kafka_index import Standing
 from events.log.kafka_record import COMPACTED, FOREIGN, Genesis, Kept, decode, proved
 from events.log.kafka_settings import PATIENCE, Place, Settings
@@ -89,6 +89,7 @@ class TopicReader:
             made: Callable[..., Any] = KafkaAdminClient if kind == "admin" else KafkaConsumer
             client = connected(partial(made, **given), self.place)
             if kind != "admin":
+                makes_no_topic(client._cluster)
                 client.assign(self.partitions)
             self._clients[kind] = client
         return self._clients[kind]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid as uuids
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
@@ -23,11 +23,11 @@ from typing import Any, Final, NamedTuple, TypeVar
 from kafka import KafkaProducer
 from kafka import errors as kafka
 
-from events.errors import AipstreamError
+from events.errors import AipstreamError, GapInLog
 from events.event import Position
-from events.log.kafka_errors import LogUnreachable, connected, listen, meaning, names
+from events.log.kafka_errors import LogUnreachable, connected, listen, makes_no_topic, meaning, names
 from events.log.kafka_lease import Lease, myself, note
-from events.log.kafka_record import Message
+from events.log.kafka_record import COMPACTED, Message
 from events.log.kafka_settings import MESSAGE_BYTES, PATIENCE, Place, Settings
 
 BATCH_BYTES: Final = 256 * 1024
@@ -87,6 +87,7 @@ class Writer:
         self._since = time.monotonic()
         try:
             self._producer = connected(partial(KafkaProducer, **arguments), self.place)
+            makes_no_topic(self._producer._metadata)
             self._producer.init_transactions()
         except (kafka.KafkaError, AipstreamError, OSError) as error:
             self.close()
@@ -100,9 +101,11 @@ class Writer:
         chain: bytes,
         *,
         released: bool = False,
+        offsets: Mapping[int, int] | None = None,
     ) -> list[Sent]:
         """One transaction with those (partition, message) and the lease, which says where the log then ends.
 
+        `offsets` are those before which the topic has records of the log. Raises GapInLog if it ends before.
         Raises Unknown; then, and after any other error, `begin` comes first.
         """
         lease = Lease(
@@ -118,6 +121,7 @@ class Writer:
             ]
             producer.flush(PATIENCE)
             sent = [future.get(timeout=PATIENCE) for future in futures]
+            self._same(sent, offsets or {})
             self.settings.passing("kafka.sent")
             producer.send_offsets_to_transaction(note(lease, self.place), names(self.place))
             producer.commit_transaction()
@@ -133,6 +137,16 @@ class Writer:
             raise
         self.written = time.monotonic()
         return done
+
+    def _same(self, sent: Sequence[Any], offsets: Mapping[int, int]) -> None:
+        """Raise GapInLog, before anything is committed, if the topic was emptied or exchanged beneath us."""
+        for each in sent:
+            if each.offset < offsets.get(each.partition, 0):
+                raise GapInLog(
+                    f"the topic of the log {self.place} was emptied or made anew while it was in use: partition "
+                    f"{each.partition} goes on at offset {each.offset}, and had events up to {offsets[each.partition]}",
+                    COMPACTED,
+                )
 
     def _meaning(self, error: BaseException) -> Exception:
         """Ours for it; Unknown where it is worth to look and to try again."""
