@@ -134,7 +134,7 @@ class KafkaLog(KafkaReading):
         """The writer, once nobody else holds the lease. With `released` it is noted as free from the beginning: nobody
         waits for one who is done with the next transaction.
         """
-        lease = kafka_lease.free(self._lease, self.place, self._waiting)
+        lease = kafka_lease.free(self.lease, self.place, self._waiting)
         with self._lock:
             self._taken = None
             self._writer, self._released = Writer(self.place, self.settings), released

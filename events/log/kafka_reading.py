@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 import structlog
 from sqlalchemy import Row
@@ -32,6 +32,8 @@ from events.log.kafka_record import COMPACTED, Kept, claimed
 from events.log.kafka_settings import PATIENCE, Settings, place_of
 from events.log.kafka_topic import Found, TopicReader
 from events.log.sqlite_rows import CHAIN
+
+T = TypeVar("T")
 
 logger = structlog.get_logger(__name__)
 
@@ -165,14 +167,23 @@ class KafkaReading:
 
     def end(self) -> Position:
         """The position of the last committed event; the index is brought there."""
-        with self._lock:
-            try:
-                return self._caught_up().end
-            except AipstreamError as error:
-                self.reader.forget()
-                if isinstance(error, LogUnreachable):
-                    self.still_there()
-                raise
+        return self.patiently(self._caught_up).end
+
+    def patiently(self, ask: Callable[[], T]) -> T:
+        """What it gives, asked again while the brokers are away, for about as long as one takes to start again."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with self._lock:
+                try:
+                    return ask()
+                except AipstreamError as error:
+                    self.reader.forget()
+                    if not isinstance(error, LogUnreachable):
+                        raise
+                    if time.monotonic() > deadline:
+                        self.still_there()
+                        raise
+            time.sleep(0.2)
 
     def _caught_up(self) -> Standing:
         """The index at the last stable offsets as they are now. Raises GapInLog for a hole."""
@@ -246,9 +257,7 @@ class KafkaReading:
 
     def _page(self, after: Position, most: int) -> Iterator[Record]:
         """The next records. The page is in memory before the first is given: the caller may think for an hour."""
-        with self._lock:
-            rows = self.index.page(after, most, PAGE_BYTES)
-            found, fault = self._fetched(rows)
+        found, fault = self.patiently(lambda: self._fetched(self.index.page(after, most, PAGE_BYTES)))
         yield from found
         if fault is not None:
             raise fault
@@ -264,9 +273,6 @@ class KafkaReading:
         except GapInLog as error:
             self.reader.forget()
             fault = error
-        except AipstreamError:
-            self.reader.forget()
-            raise
         found: list[Record] = []
         for row in rows:
             try:
@@ -309,7 +315,7 @@ class KafkaReading:
     def _entry(self, row: Row[Any] | None) -> Entry | None:
         if row is None:
             return None
-        found, fault = self._fetched([(*row, None)])  # type: ignore[list-item]
+        found, fault = self.patiently(lambda: self._fetched([(*row, None)]))  # type: ignore[list-item]
         if fault is not None:
             raise fault
         return Entry(found[0].position, found[0].event)
@@ -377,8 +383,7 @@ class KafkaReading:
 
     def lease(self) -> Lease | None:
         """Who writes, as it is noted in Kafka."""
-        with self._lock:
-            return self._lease()
+        return self.patiently(self._lease)
 
     def writer(self) -> Writing | None:
         """By the lease."""
@@ -386,8 +391,7 @@ class KafkaReading:
         return None if lease is None else Writing(str(lease.holder), lease.since, lease.released)
 
     def _lease(self) -> Lease | None:
-        with self._lock:
-            return kafka_lease.read(self.reader.admin(), self.place)
+        return kafka_lease.read(self.reader.admin(), self.place)
 
     def close(self) -> None:
         """Close the connections."""

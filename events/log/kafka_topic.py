@@ -16,7 +16,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -59,19 +59,22 @@ class TopicReader:
         self.settings = settings
         self.partitions: tuple[TopicPartition, ...] = ()
         self._pid = os.getpid()
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, int], Any] = {}
         self._waiting: dict[int, deque[Any]] = {}
         self._begun: dict[int, int] = {}
 
     # --- clients ------------------------------------------------------------------------------------------------------
 
-    def _client(self, kind: str) -> Any:  # noqa: ANN401 - the library has no types
-        """`admin`; `tail`, which follows the end; `run` and `near`, which fetch messages by their place."""
+    def _client(self, kind: str, partition: int = 0) -> Any:  # noqa: ANN401 - the library has no types
+        """`admin`; `tail`, which follows the end of a partition; `run` and `near`, which fetch messages by their place.
+
+        One for each partition: so what one has read ahead waits while another one is read.
+        """
         if self._pid != os.getpid():
             # Sockets must not be shared over a fork; the parent goes on with its own.
             self._pid, self._clients = os.getpid(), {}
             self._waiting, self._begun = {}, {}
-        if kind not in self._clients:
+        if (kind, partition) not in self._clients:
             given = self.settings.client(self.place.servers)
             size = NEAR_BYTES if kind == "near" else FETCH_BYTES
             if kind != "admin":
@@ -90,9 +93,9 @@ class TopicReader:
             client = connected(partial(made, **given), self.place)
             if kind != "admin":
                 makes_no_topic(client._cluster)
-                client.assign(self.partitions)
-            self._clients[kind] = client
-        return self._clients[kind]
+                client.assign([TopicPartition(self.place.topic, partition)])
+            self._clients[kind, partition] = client
+        return self._clients[kind, partition]
 
     def admin(self) -> Any:  # noqa: ANN401
         """The client for topics, settings and groups."""
@@ -133,7 +136,8 @@ class TopicReader:
         self.use(1)
         (partition,) = self.partitions
         last: Genesis | None = None
-        with closing(self._alone()) as consumer, told(self.place):
+        with told(self.place):
+            consumer = self._client("near")
             end = consumer.end_offsets([partition])[partition]
             begin = consumer.beginning_offsets([partition])[partition]
             if begin:
@@ -152,13 +156,6 @@ class TopicReader:
                     last = found
                 self._patient(deadline)
         return last
-
-    def _alone(self) -> Any:  # noqa: ANN401
-        """A consumer that is not kept: the partitions are not known yet."""
-        consumer = self._client("tail")
-        del self._clients["tail"]
-        consumer.assign(self.partitions)
-        return consumer
 
     def _patient(self, deadline: float) -> None:
         if time.monotonic() > deadline:
@@ -187,11 +184,7 @@ class TopicReader:
     def behind(self, standing: Standing, ends: Mapping[int, int]) -> bool:
         """Whether something between there and those ends was not looked at."""
         self._begin(standing)
-        tail = self._client("tail")
-        return any(
-            self._waiting[each.partition] or (tail.position(each) or 0) < ends[each.partition]
-            for each in self.partitions
-        )
+        return any(self._waiting[each.partition] or self._dry(each, ends) for each in self.partitions)
 
     def following(self, standing: Standing, ends: Mapping[int, int], identity: str, most: int) -> list[Kept]:
         """The next records after that, none at those ends; about `most`. Raises GapInLog for a hole that is followed by
@@ -216,11 +209,10 @@ class TopicReader:
 
     def _begin(self, standing: Standing) -> None:
         """Stand where the index ends: it may have been brought on by another process, or made anew."""
-        tail = self._client("tail")
         for each in self.partitions:
             offset = standing.offsets.get(each.partition, 0)
             if self._begun.get(each.partition) != offset:
-                tail.seek(each, offset)
+                self._client("tail", each.partition).seek(each, offset)
                 self._begun[each.partition] = offset
                 self._waiting[each.partition] = deque()
             self._waiting.setdefault(each.partition, deque())
@@ -230,29 +222,26 @@ class TopicReader:
 
         A hole that is left then is for the caller to judge: other records wait behind it.
         """
-        tail = self._client("tail")
         deadline = time.monotonic() + PATIENCE
         with told(self.place):
-            while True:
-                dry = [
-                    each
-                    for each in self.partitions
-                    if not self._waiting[each.partition] and (tail.position(each) or 0) < ends[each.partition]
-                ]
-                if not dry:
-                    return False
-                tail.pause(*(each for each in self.partitions if each not in dry))
-                tail.resume(*dry)
-                found = tail.poll(2 * WAIT_MS)
-                for each, messages in found.items():
+            while dry := [each for each in self.partitions if self._dry(each, ends)]:
+                for each in dry:
+                    messages = self._client("tail", each.partition).poll(2 * WAIT_MS).get(each, [])
                     for kept in (decode(message, identity) for message in messages):
                         if isinstance(kept, Kept):
                             self._waiting[each.partition].append(kept)
                         elif begun and kept.identity != identity:
                             raise GapInLog(f"the log {self.place} has become another one: {kept.identity}", FOREIGN)
-                if any(found.values()):
+                if any(self._waiting[each.partition] for each in dry):
                     return True
                 self._patient(deadline)
+        return False
+
+    def _dry(self, partition: TopicPartition, ends: Mapping[int, int]) -> bool:
+        """Whether nothing waits of that partition, and it was not read to its end."""
+        if self._waiting[partition.partition]:
+            return False
+        return (self._client("tail", partition.partition).position(partition) or 0) < ends[partition.partition]
 
     @property
     def waiting(self) -> Kept | None:
@@ -267,16 +256,14 @@ class TopicReader:
         """The records at those (partition, offset), those of a partition in order. Raises GapInLog for one that is not
         there.
         """
-        consumer = self._client("near" if len(wanted) == 1 else "run")
+        kind = "near" if len(wanted) == 1 else "run"
         for each in self.partitions:
             offsets = deque(sorted(offset for partition, offset in wanted if partition == each.partition))
             if offsets:
                 with told(self.place):
-                    yield from self._run(consumer, each, offsets, identity)
+                    yield from self._run(self._client(kind, each.partition), each, offsets, identity)
 
     def _run(self, consumer: Any, partition: TopicPartition, offsets: deque[int], identity: str) -> Iterator[Kept]:  # noqa: ANN401
-        consumer.pause(*(each for each in self.partitions if each != partition))
-        consumer.resume(partition)
         deadline = time.monotonic() + PATIENCE
         at: int | None = self._at(consumer, partition)
         while offsets:
