@@ -149,11 +149,14 @@ class Assetstore:
         return placed, failed
 
     def _identifier(self, content: Wanted, claimed: set[str]) -> str:
-        """The source's id if it is a usual one and free here, or holds this content already; else a new one."""
+        """The source's id if it is a usual one and free here, or holds this content already; else one that follows
+        from it and the content, so that who shares the file is given the same one in whatever batch it comes.
+        """
         identifier = content.internal_id or ""
-        usual = _CONVENTIONAL.fullmatch(identifier) and identifier not in claimed
-        if usual and self._free_or_same(identifier, content):
-            return identifier
+        usual = [identifier] if _CONVENTIONAL.fullmatch(identifier) else []
+        for each in [*usual, _derived(content)] if identifier else []:
+            if each not in claimed and self._free_or_same(each, content):
+                return each
         return str(secrets.randbits(127) | 1 << 126)
 
     def _copied(self, fresh: Sequence[_Fresh], blobs: Blobs) -> Iterator[tuple[_Fresh, Exception | None]]:
@@ -223,6 +226,12 @@ class Assetstore:
                 with contextlib.suppress(PermissionError):
                     os.chown(folder, *self._owner)
         self._durable.sync(folders)
+
+
+def _derived(content: Wanted) -> str:
+    """An id as DSpace makes them, of 38 digits."""
+    named = hashlib.sha256(f"aipstream/{content.internal_id}/{content.sha256}".encode()).digest()
+    return str(int.from_bytes(named[:16]) >> 1 | 1 << 126)
 
 
 def _read(source: BinaryIO, content: Wanted) -> bytes:

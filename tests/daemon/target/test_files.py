@@ -57,6 +57,16 @@ def test_bitstreams_that_share_a_file_go_on_sharing_it(store: Assetstore, blobs:
     assert placed == {"b1": ID, "b2": ID}
 
 
+@pytest.mark.parametrize("internal_id", ["-R/data/x.pdf", ID])
+def test_they_share_it_in_whatever_batch_they_come(store: Assetstore, blobs: Blobs, internal_id: str) -> None:
+    """Also where the source's id cannot be had here: of a registered file, or one that another content has taken."""
+    store.place([wanted(blobs, b"another", "other")], blobs)
+    one = wanted(blobs, b"shared", internal_id=internal_id)
+    first = store.place([one], blobs)[0]["b1"]
+    assert store.place([one._replace(bitstream="b2")], blobs)[0] == {"b2": first}
+    assert store.path(first).read_bytes() == b"shared"
+
+
 def test_placing_again_after_a_crash_writes_nothing(store: Assetstore, blobs: Blobs) -> None:
     """The file of a batch that was rolled back is found and kept."""
     one = wanted(blobs, b"again")
