@@ -27,8 +27,9 @@ NAMES = (
     "replay.recorded",         # ledger written, transaction open
     "replay.committed",        # committed, nothing told to anyone
     "replay.sequences",        # before the sequences are moved
-    "restore.rewound",         # the books moved back, no object yet
+    "restore.rewound",         # the books moved back, or the names noted that are nobody's; no object yet
     "restore.applied",         # some objects brought back, others not
+    "keep.marked",             # a moment marked or given up, nobody told
     "prune.thinned",           # some events thinned, others not
     "prune.aside",             # some contents put aside, others not
     "prune.deleted",           # some contents deleted, others not

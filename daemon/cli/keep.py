@@ -23,6 +23,7 @@ def keep(
     session.messages()
     from contextlib import closing
 
+    from daemon.failpoint import failpoint
     from daemon.parts import log_of
     from daemon.positions import chosen
     from daemon.retention.exact import inexact, warning
@@ -34,10 +35,12 @@ def keep(
         if name is None and (moment or remove):
             raise ConfigError("which moment? A NAME is missing", "`aipstream keep NAME --at TIME`")
         at, notes = chosen(log, moment)
-        if name is not None and remove and not dry_run:
-            retention.unmark(name)
-        elif name is not None and not dry_run:
-            retention.mark(name, at)
+        if name is not None and not dry_run:
+            if remove:
+                retention.unmark(name)
+            else:
+                retention.mark(name, at)
+            failpoint("keep.marked")
         unsure = inexact(log, at) if name is not None and not remove else 0
         marks = retention.marks()
     show(

@@ -15,7 +15,7 @@ from daemon.failpoint import failpoint
 from daemon.restore.plan import Plan, Step
 from daemon.target.applied import Applied
 from daemon.target.replay import NativeTarget
-from daemon.target.rewind import arrived, forget, left_behind, rewind
+from daemon.target.rewind import arrived, forget, left_behind, note_stones, rewind
 from events.aip.model import Kind
 from events.errors import GapInLog
 from events.event import Event, Position, Type
@@ -40,8 +40,10 @@ def carry_out(
     connection = target.connection
     if stand:
         rewind(connection, target.log, plan.at, target.options)
-        connection.commit()
-        failpoint("restore.rewound")
+    else:
+        note_stones(connection, target.options)
+    connection.commit()
+    failpoint("restore.rewound")
     done = Applied()
     count = 0
     for some in batches(entries(target.log, plan)):
@@ -55,8 +57,7 @@ def carry_out(
         progress(count)
     if done.parked:
         done.add(_refused_again(target, plan))
-    if stand:
-        _clear_stones(target, plan.at, done)
+    _clear_stones(target, plan.at, done)
     return done
 
 

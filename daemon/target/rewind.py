@@ -25,18 +25,9 @@ _NOTED: Final = derived_uuid("stones/noted")
 
 
 def rewind(connection: Connection, log: Log, to: Position, options: Options) -> None:
-    """Move the position, the ledger and what is parked back to that position, in the caller's transaction.
-
-    Handles and DOIs that name nothing on the target now are noted: objects that go back to before they had one leave
-    more of them behind, and only those are to be taken away (`left_behind`). The note of a stopped restore stays.
-    """
+    """Move the position, the ledger and what is parked back to that position, in the caller's transaction."""
+    note_stones(connection, options)
     with connection.cursor() as cursor:
-        cursor.execute("CREATE TABLE IF NOT EXISTS aipstream.stone (uuid uuid PRIMARY KEY)")
-        cursor.execute("SELECT EXISTS (SELECT FROM aipstream.stone)")
-        (noted,) = cursor.fetchone() or (False,)
-        if not noted:
-            stones = [_NOTED, *(uuid for uuid, _ in fingerprint.sweep(connection, Kind.TOMBSTONE, options))]
-            execute_values(cursor, "INSERT INTO aipstream.stone VALUES %s", [(uuid,) for uuid in stones])
         cursor.execute("UPDATE aipstream.ledger SET position = %s WHERE position > %s", [to, to])
         cursor.execute("DELETE FROM aipstream.parked WHERE position > %s", [to])
         cursor.execute("DELETE FROM aipstream.cursor WHERE log = %s", [log.identity])
@@ -47,6 +38,21 @@ def rewind(connection: Connection, log: Log, to: Position, options: Options) -> 
                 "INSERT INTO aipstream.cursor (log, position, event, lsn, commit_time) VALUES (%s, %s, %s, %s, %s)",
                 [log.identity, to, log.id_at(to), event[0], event[1]],
             )
+
+
+def note_stones(connection: Connection, options: Options) -> None:
+    """Note the handles and DOIs that name nothing on the target now, in the caller's transaction.
+
+    Objects that go back to before they had one leave more of them behind, and only those are to be taken away
+    (`left_behind`). The note of a stopped restore stays.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS aipstream.stone (uuid uuid PRIMARY KEY)")
+        cursor.execute("SELECT EXISTS (SELECT FROM aipstream.stone)")
+        (noted,) = cursor.fetchone() or (False,)
+        if not noted:
+            stones = [_NOTED, *(uuid for uuid, _ in fingerprint.sweep(connection, Kind.TOMBSTONE, options))]
+            execute_values(cursor, "INSERT INTO aipstream.stone VALUES %s", [(uuid,) for uuid in stones])
 
 
 def header(log: Log, at: Position) -> tuple[int, str]:

@@ -170,7 +170,7 @@ class Retention(Thinned, Protocol):
         ...
 
     def mark(self, name: str, position: Position) -> None:
-        """Mark a moment. Raises ConfigError if the name is taken."""
+        """Mark a moment; once more is no error. Raises ConfigError if another moment has that name."""
         ...
 
     def unmark(self, name: str) -> None:

@@ -149,10 +149,13 @@ class SqliteRetention(SqliteThinned):
         return [Mark(*row) for row in rows]
 
     def mark(self, name: str, position: Position) -> None:
-        """Raises ConfigError if the name is taken."""
+        """Raises ConfigError if another moment has that name."""
         made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         with self.log.transaction(write=True) as connection:
-            if connection.execute(select(MARK).where(MARK.c.name == name)).first():
+            marked = connection.execute(select(MARK.c.position).where(MARK.c.name == name)).first()
+            if marked is not None and marked[0] == position:
+                return
+            if marked is not None:
                 raise ConfigError(
                     f"a moment is marked {name!r} already", "Take another name, or give that one up first."
                 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from pathlib import Path
 
 import pytest
 
 from daemon.failpoint import NAMES
+from tests.chaos import test_kill_back as back
 from tests.chaos.wreck import Wreck
 
 NOT_PASSED = {
@@ -16,6 +19,9 @@ NOT_PASSED = {
 ROUND = {"capture", "bootstrap", "replay"}
 """What a round passes; the other verbs are killed in tests of their own."""
 EDITS = 12
+
+NEEDS_A_BROKER = {"kafka.claimed", "kafka.sent", "kafka.committed", "kafka.indexed"}
+"""Passed by no round on the embedded log."""
 
 PLACES = [
     pytest.param(mode, name, id=f"{mode}-{name}")
@@ -53,3 +59,22 @@ def test_a_beginning_that_is_killed_goes_on(wreck: Wreck, place: str) -> None:
     wreck.edit(EDITS)
     wreck.fine("run", "--until-current")
     wreck.assert_converged()
+
+
+def test_every_place_is_crossed_by_a_test() -> None:
+    """It is one of a round's, one of a verb's that goes back, or named by another test, whole or by its group."""
+    here = Path(__file__)
+    crossed = {place.values[1] for place in (*PLACES, *back.PLACES)}
+    texts = [path.read_text() for path in here.parents[1].rglob("*.py") if path not in {here, Path(back.__file__)}]
+    named = {name for text in texts for name in re.findall(r'"([a-z]+\.(?:[a-z]+)?)(?::\d+)?"', text)}
+    crossed |= {name for name in NAMES if {name, f"{name.partition('.')[0]}."} & named}
+    assert {name for name in NAMES if name not in crossed} <= NEEDS_A_BROKER
+
+
+def test_every_place_in_the_code_is_in_the_list() -> None:
+    """And every place of the list is in the code: a name that nothing passes would be tested by nobody."""
+    top = Path(__file__).parents[2]
+    files = [path for folder in ("daemon", "events") for path in (top / folder).rglob("*.py")]
+    text = "\n".join(path.read_text() for path in files if path.name != "failpoint.py")
+    assert {name for name in NAMES if f'"{name}"' not in text} == set()
+    assert set(re.findall(r'\bfailpoint\("([a-z.]+)"\)', text)) <= set(NAMES)
