@@ -1,4 +1,6 @@
-"""`make bench`: bootstrap, replay, verify, edits and latency, beside `pg_dump | pg_restore` and a file copy."""
+"""`make bench`: bootstrap, replay, verify, edits and latency, beside `pg_dump | pg_restore` and a file copy; and the
+way back (`--part back`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from typing import Any
 
 from daemon.scratch import Cluster, postgres_programs
 from ops.bench import live, process
+from ops.bench.back import back
 from ops.bench.site import Site
 
 TITLES = """
@@ -94,6 +97,8 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=200.0, help="item edits a second for the latency")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long they go on")
+    parser.add_argument("--part", choices=["all", "forth", "back"], default="all")
+    parser.add_argument("--events", type=int, default=50_000, help="how far the way back is")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     arguments = parser.parse_args()
     table = Table()
@@ -101,19 +106,30 @@ def main() -> None:
             tempfile.TemporaryDirectory(prefix="aipstream-bench-") as folder:
         site = Site(cluster, Path(folder), arguments.items, "wal")
         print(f"{site.summary.items:,} items of 20 values and two files; PostgreSQL with fsync on\n")
-        whole_site(site, table)
-        edits(site, table)
-        latencies = live.latencies(site, arguments.rate, arguments.seconds)
-        ordered = sorted(latencies.milliseconds)
-        table.add(f"{len(ordered):,} edits at {latencies.rate:.0f}/s: commit to durable event, median",
-                  statistics.median(ordered) / 1000, memory=latencies.memory)
-        table.add("  the same, 99th percentile", ordered[int(len(ordered) * 0.99)] / 1000)
-        print(f"{'CPU of the idle daemon':46} {latencies.idle * 100:9.2f} %")
-        cost = process.run(site.command("run", "--until-current"))
-        cost = process.run(site.command("verify"))
-        print(f"\n{cost.output.strip().splitlines()[-1]}")
+        if arguments.part == "back":
+            for verb in ("init", "snapshot", "replay"):
+                process.run(site.command(verb))
+        else:
+            forth(site, table, arguments.rate, arguments.seconds)
+        if arguments.part != "forth":
+            back(site, table, arguments.events)
     if arguments.json:
         arguments.json.write_text(json.dumps(table.rows, indent=1) + "\n", encoding="utf-8")
+
+
+def forth(site: Site, table: Table, rate: float, seconds: float) -> None:
+    """Everything once, then edits, in bulk and at a rate."""
+    whole_site(site, table)
+    edits(site, table)
+    latencies = live.latencies(site, rate, seconds)
+    ordered = sorted(latencies.milliseconds)
+    table.add(f"{len(ordered):,} edits at {latencies.rate:.0f}/s: commit to durable event, median",
+              statistics.median(ordered) / 1000, memory=latencies.memory)
+    table.add("  the same, 99th percentile", ordered[int(len(ordered) * 0.99)] / 1000)
+    print(f"{'CPU of the idle daemon':46} {latencies.idle * 100:9.2f} %")
+    cost = process.run(site.command("run", "--until-current"))
+    cost = process.run(site.command("verify"))
+    print(f"\n{cost.output.strip().splitlines()[-1]}")
 
 
 main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -45,6 +46,12 @@ class Site:
             connection.commit()
         (self.folder / f"{name}-assetstore").mkdir()
         return dsn
+
+    def renew_target(self) -> None:
+        """An empty target in the place of the one that there was."""
+        self.cluster.drop("target")
+        shutil.rmtree(self.folder / "target-assetstore")
+        self._repository("target", 2)
 
     def command(self, *words: str) -> list[str | Path]:
         """The command line of that verb."""
