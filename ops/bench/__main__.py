@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.scratch import Cluster, postgres_programs
-from ops.bench import live, process
+from ops.bench import kafka, live, process
 from ops.bench.back import back
 from ops.bench.site import Site
 
@@ -97,11 +97,23 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=200.0, help="item edits a second for the latency")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long they go on")
-    parser.add_argument("--part", choices=["all", "forth", "back"], default="all")
-    parser.add_argument("--events", type=int, default=50_000, help="how far the way back is")
+    parser.add_argument("--part", choices=["all", "forth", "back", "kafka"], default="all",
+                        help="kafka: the log in Kafka beside the bare clients, no part of all")
+    parser.add_argument("--events", type=int, default=50_000, help="how far the way back is, or how many into Kafka")
+    parser.add_argument("--payload", type=int, default=10 * 1024, help="bytes of each of those")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     arguments = parser.parse_args()
     table = Table()
+    if arguments.part == "kafka":
+        kafka.measure(arguments.events, arguments.payload, table.add)
+    else:
+        site_parts(arguments, table)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(table.rows, indent=1) + "\n", encoding="utf-8")
+
+
+def site_parts(arguments: argparse.Namespace, table: Table) -> None:
+    """What needs a repository."""
     with Cluster({"shared_buffers": "256MB", "max_wal_size": "4GB"}, durable=True) as cluster, \
             tempfile.TemporaryDirectory(prefix="aipstream-bench-") as folder:
         site = Site(cluster, Path(folder), arguments.items, "wal")
@@ -113,8 +125,6 @@ def main() -> None:
             forth(site, table, arguments.rate, arguments.seconds)
         if arguments.part != "forth":
             back(site, table, arguments.events)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(table.rows, indent=1) + "\n", encoding="utf-8")
 
 
 def forth(site: Site, table: Table, rate: float, seconds: float) -> None:
