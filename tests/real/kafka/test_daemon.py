@@ -114,14 +114,14 @@ def test_everything_from_the_beginning(cluster: Cluster, broker: Broker, small: 
 
 
 def test_contents_and_large_payloads_in_a_bucket(
-    cluster: Cluster, broker: Broker, begun: Begun, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, broker: Broker, small: Any, s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log in Kafka and the blobs in S3: nothing of the repository is kept on this machine but the index."""
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     s3_server.bucket("kafka")
     KafkaWreck.servers = broker.servers
-    wreck = KafkaWreck(cluster, begun.templates, tmp_path, "poll")
+    wreck = KafkaWreck(cluster, small, tmp_path, "poll")
     try:
         wreck.configure(blobs=f'url = "s3://kafka/{wreck.topic}"')
         wreck.good("init")
