@@ -125,6 +125,7 @@ class Target(Section, frozen=True):
     assetstore      its folder `assetstore.dir` (driver "native")
     on_drift        what to do with an object that was edited on the target: "overwrite", "skip" or "park"
     batch           events that one transaction applies at most
+    replayers       processes that write items at a time (driver "native"); 1: none besides the one that replays
     dspace          its command line, `[dspace]/bin/dspace`, with arguments before the command if it needs any
                     (driver "packager", and [index] mode "cli")
     eperson         e-mail address of the administrator as whom the packager works (driver "packager")
@@ -136,6 +137,7 @@ class Target(Section, frozen=True):
     assetstore: str = ""
     on_drift: Literal["overwrite", "skip", "park"] = "overwrite"
     batch: int = 500
+    replayers: int = 1
     dspace: str = ""
     eperson: str = ""
     work: str = ""
@@ -320,6 +322,13 @@ class Config(Section, frozen=True):
                 f"{self.table} on_drift = {target.on_drift!r}: driver 'packager' does not see edits of the target",
                 "Leave it out: what is replayed is overwritten.",
             )
+        most = MOST_REPLAYERS if target.driver == "native" else 1
+        if not 1 <= target.replayers <= most:
+            raise ConfigError(
+                f"{self.table} replayers = {target.replayers}: driver {target.driver!r} has "
+                + (f"1 to {most}" if most > 1 else "one, for DSpace's own packager loads by one command at a time"),
+                "Leave it out, or write a number near that of the processors of this machine and the target's server.",
+            )
         return target
 
     def need_database(self, what: str) -> Target:
@@ -333,6 +342,8 @@ class Config(Section, frozen=True):
             )
         return target
 
+
+MOST_REPLAYERS: Final = 32
 
 NEEDED: Mapping[str, tuple[str, ...]] = {"native": ("dsn", "assetstore"), "packager": ("dspace", "eperson")}
 """The keys of [target] that a driver cannot be without."""

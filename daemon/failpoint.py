@@ -26,6 +26,8 @@ NAMES = (
     "replay.written",          # rows written, ledger not, transaction open
     "replay.recorded",         # ledger written, transaction open
     "replay.committed",        # committed, nothing told to anyone
+    "replay.begun",            # the end of a window of several processes noted, nothing of it written
+    "replay.shared",           # the shares of all processes committed, the position not moved
     "replay.sequences",        # before the sequences are moved
     "restore.rewound",         # the books moved back, or the names noted that are nobody's; no object yet
     "restore.applied",         # some objects brought back, others not

@@ -30,7 +30,8 @@ from daemon.index.port import Due, Indexer
 from daemon.index.rest import RestIndexer
 from daemon.index.session import Session
 from daemon.source.assetstore import Assetstore
-from daemon.source.bootstrap import Bootstrap, Plan
+from daemon.source.bootstrap import Bootstrap
+from daemon.source.bootstrap import Plan as BootstrapPlan
 from daemon.source.emitter import Emitter
 from daemon.source.identity import accept, identify, observed
 from daemon.source.state import State
@@ -38,6 +39,8 @@ from daemon.target.batch import OnDrift
 from daemon.target.packager.due import PackagerDue
 from daemon.target.packager.reading import PackagerReading
 from daemon.target.packager.target import PackagerTarget
+from daemon.target.parallel.target import ParallelTarget
+from daemon.target.parallel.worker import Plan
 from daemon.target.port import Reading, Target
 from daemon.target.reading import NativeReading
 from daemon.target.replay import NativeTarget
@@ -240,7 +243,9 @@ def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]
         options = Options(repository.has_security_level, False, config.people.passwords, source.drafts)
         folders = stores_of(source)
         emitter = Emitter(partial(connect, source.dsn, "source"), log, blobs, state, Assetstore(folders), options, name)
-        plan = Plan(source.dsn, config.blobs.url, state_url(config), folders, (), options, name, keys_of(config))
+        plan = BootstrapPlan(
+            source.dsn, config.blobs.url, state_url(config), folders, (), options, name, keys_of(config)
+        )
         try:
             yield Capturing(source, log, blobs, state, emitter, Bootstrap(emitter, plan))
         finally:
@@ -261,24 +266,37 @@ def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[Ta
             yield stock
         return
     two_databases(config)
-    drafts = config.source.drafts if config.source else False
     with (
         meaning("target", target.dsn),
         closing(log_of(config)) as log,
-        closing(
-            NativeTarget(
-                target.dsn,
-                Path(target.assetstore),
-                blobs_of(config),
-                log,
-                passwords=config.people.passwords,
-                drafts=drafts,
-                on_drift=on_drift or target.on_drift,
-                indexed=keeps_due(config),
-            )
-        ) as native,
+        closing(_native(config, target, log, on_drift or target.on_drift)) as native,
     ):
         yield native
+
+
+def _native(config: Config, target: TargetSection, log: Log, on_drift: OnDrift) -> NativeTarget:
+    plan = Plan(
+        target.dsn,
+        Path(target.assetstore),
+        config.blobs.url,
+        passwords=config.people.passwords,
+        drafts=config.source.drafts if config.source else False,
+        on_drift=on_drift,
+        indexed=keeps_due(config),
+        keys=keys_of(config),
+    )
+    if target.replayers > 1:
+        return ParallelTarget(plan, blobs_of(config), log, replayers=target.replayers, batch=target.batch)
+    return NativeTarget(
+        plan.dsn,
+        plan.assetstore,
+        blobs_of(config),
+        log,
+        passwords=plan.passwords,
+        drafts=plan.drafts,
+        on_drift=on_drift,
+        indexed=plan.indexed,
+    )
 
 
 def packager_folder(config: Config) -> Path:

@@ -14,7 +14,7 @@ from typing import Final
 from daemon.dspace import sequences
 from daemon.target.applied import Applied
 from daemon.target.batch import Ahead, decode_ahead
-from daemon.target.port import Bulk, Target
+from daemon.target.port import Bulk, Target, Windowed
 from events.event import Position
 from events.log import Entry, Log
 
@@ -27,12 +27,20 @@ MOST_IN_BULK: Final = 5000
 Progress = Callable[[Position, Applied], None]
 
 
-def batches(entries: Iterable[Entry], most: int) -> Iterator[list[Entry]]:
-    """The entries in runs of at most `most`, each of at most `MOST_BYTES` of payload unless one alone has more."""
+def batches(
+    entries: Iterable[Entry], most: int, *, bytes_: int = MOST_BYTES, whole: tuple[Position, Position] = (0, 0)
+) -> Iterator[list[Entry]]:
+    """The entries in runs of at most `most`, each of at most `bytes_` of payload unless one alone has more.
+
+    What is after the first position of `whole` and up to the second is in one run.
+    """
     run: list[Entry] = []
     size = 0
+    begin, until = whole
     for entry in entries:
-        if run and (len(run) >= most or size + len(entry.event.payload) > MOST_BYTES):
+        inside = begin < entry.position <= until
+        first = inside and bool(run) and run[-1].position <= begin
+        if run and (first if inside else len(run) >= most or size + len(entry.event.payload) > bytes_):
             yield run
             run, size = [], 0
         run.append(entry)
@@ -64,7 +72,15 @@ def replay(
     bulk = target if isinstance(target, Bulk) else None
     if bulk:
         bulk.stopped = stopped
-    runs = batches(log.read(begin, until=end), MOST_IN_BULK if bulk else batch)
+    windowed = target if isinstance(target, Windowed) else None
+    width = windowed.width if windowed else 1
+    begun = windowed.begun() if windowed else 0
+    runs = batches(
+        log.read(begin, until=max(end, begun)),
+        MOST_IN_BULK if bulk else batch * width,
+        bytes_=MOST_BYTES * width,
+        whole=(target.position(), begun) if begun else (0, 0),
+    )
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
         run = next(runs, None)
         ahead: Ahead | None = None
@@ -72,13 +88,15 @@ def replay(
             following = next(runs, None)
             if bulk and progress:
                 bulk.progress = partial(_within, run, progress, total)
-            coming = pool.submit(decode_ahead, following) if following and ahead is not None else None
+            coming = pool.submit(decode_ahead, following) if following and ahead is not None and width == 1 else None
+            if windowed and following:
+                windowed.expect(following)
             done = target.apply(run, ahead)
             total.add(done)
             if progress:
                 progress(run[-1].position, total)
             # Where nearly all is old (a replay from an earlier position), decoding ahead would be for nothing.
-            ahead = coming.result() if coming else {} if done.old * 2 < len(run) and not bulk else None
+            ahead = coming.result() if coming else {} if done.old * 2 < len(run) and not bulk and width == 1 else None
             run = following
     if total.parked:
         total.add(target.retry_conflicts())

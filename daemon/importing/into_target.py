@@ -122,6 +122,7 @@ class TargetDestination:
                 ledger.create(self.connection)
                 self.connection.commit()
                 ledger.lock(self.connection)
+                ledger.fence(self.connection)
                 sequences.advance(self.connection)
                 self.connection.commit()
                 self.assetstore.clear()

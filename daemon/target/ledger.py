@@ -10,6 +10,7 @@ of the repository, nor behind it.
     waiting   references that were left out of an object because their far end is not on the target yet
     loss      what of an object could not be carried, by its code (`daemon.losses`)
     reindex   objects of which the search index has still to be told (`daemon.target.reindex`)
+    window    up to where several processes write at a time: objects may be ahead of the position until then
 
 UUIDs are the source's, except `alias.target` and `reindex.uuid`.
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import psycopg2.errors
 from psycopg2.extras import execute_values
 
 from daemon.dspace.connect import Connection
@@ -26,8 +28,10 @@ from events.aip.model import Kind, Uuid
 from events.errors import Locked, PreconditionError
 from events.event import Event, Position
 
-FORMAT = 2
+FORMAT = 3
 LOCK = 0x61697073  # "aips": one replayer a target database
+WORKERS = 0x61697077  # "aipw": shared by the processes that write for it
+PATIENCE = 60_000  # milliseconds to wait for the workers of a replayer that is gone
 
 DDL = """
 CREATE SCHEMA IF NOT EXISTS aipstream;
@@ -58,6 +62,11 @@ CREATE TABLE IF NOT EXISTS aipstream.reindex (
 """
 """What format 2 added to format 1."""
 
+SINCE_3 = """
+CREATE TABLE IF NOT EXISTS aipstream.window (log text PRIMARY KEY, until bigint NOT NULL);
+"""
+"""What format 3 added to format 2."""
+
 
 class Standing(NamedTuple):
     """What the ledger says of one object."""
@@ -85,13 +94,13 @@ def create(connection: Connection) -> None:
     there = exists(connection)
     with connection.cursor() as cursor:
         if not there:  # PostgreSQL asks for the right to make a schema even where IF NOT EXISTS has nothing to do
-            cursor.execute(DDL + SINCE_2)
+            cursor.execute(DDL + SINCE_2 + SINCE_3)
         cursor.execute("SELECT version FROM aipstream.format")
         row = cursor.fetchone()
         if row is None:
             cursor.execute("INSERT INTO aipstream.format VALUES (%s)", [FORMAT])
-        elif row[0] == 1:
-            cursor.execute(SINCE_2)
+        elif row[0] in (1, 2):
+            cursor.execute((SINCE_2 if row[0] == 1 else "") + SINCE_3)
             cursor.execute("UPDATE aipstream.format SET version = %s", [FORMAT])
         elif row[0] != FORMAT:
             raise PreconditionError(
@@ -115,6 +124,46 @@ def lock(connection: Connection) -> None:
             raise Locked("[target] another aipstream is replaying into this database")
 
 
+def fence(connection: Connection) -> None:
+    """Wait until no worker of an earlier replayer has a session any more. Raises Locked if one stays.
+
+    A worker ends with its replayer, but its server process may be at a statement still, or at the commit.
+    """
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(f"SET LOCAL lock_timeout = {PATIENCE}")
+            cursor.execute("SELECT pg_advisory_lock(%s)", [WORKERS])
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [WORKERS])
+        except psycopg2.errors.LockNotAvailable as error:
+            raise Locked("[target] processes of an aipstream that has ended still write into this database") from error
+
+
+def join(connection: Connection) -> None:
+    """Write for the replayer that has the lock, as long as the connection lives. Raises Locked."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock_shared(%s)", [WORKERS])
+        if not cursor.fetchone()[0]:  # type: ignore[index]
+            raise Locked("[target] another aipstream begins to replay into this database")
+
+
+def begin(connection: Connection, log: str, until: Position) -> None:
+    """Note that objects up to that position may be ahead of the log's from now on."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO aipstream.window AS w (log, until) VALUES (%s, %s) "
+            "ON CONFLICT (log) DO UPDATE SET until = greatest(w.until, excluded.until)",
+            [log, until],
+        )
+
+
+def begun(connection: Connection, log: str) -> Position:
+    """Up to where objects may be ahead of the position of that log; 0 if none are."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT until FROM aipstream.window WHERE log = %s", [log])
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0
+
+
 def position(connection: Connection, log: str) -> Position:
     """Up to where that log has been applied; 0 if nothing of it has."""
     with connection.cursor() as cursor:
@@ -131,6 +180,7 @@ def adopt(connection: Connection, log: str) -> None:
             cursor.execute("UPDATE aipstream.ledger SET position = 0 WHERE position <> 0")
             cursor.execute("UPDATE aipstream.parked SET position = 0 WHERE position <> 0")
             cursor.execute("DELETE FROM aipstream.cursor")
+            cursor.execute("DELETE FROM aipstream.window")
 
 
 def last_event(connection: Connection, log: str) -> bytes | None:
@@ -152,6 +202,7 @@ def advance(connection: Connection, log: str, to: Position, event: Event) -> Non
             WHERE c.position < excluded.position""",
             [log, to, event.id, event.lsn, event.commit_time],
         )
+        cursor.execute("DELETE FROM aipstream.window WHERE log = %s AND until <= %s", [log, to])
 
 
 def standings(connection: Connection, uuids: Sequence[Uuid]) -> dict[Uuid, Standing]:

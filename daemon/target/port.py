@@ -82,6 +82,23 @@ class Bulk(Protocol):
     progress: Callable[[int, int], None]
 
 
+@runtime_checkable
+class Windowed(Protocol):
+    """What a target has besides, if several processes may write it: a batch of `width` usual ones, which once begun has
+    to be taken whole, by whoever goes on.
+    """
+
+    width: int
+
+    def begun(self) -> Position:
+        """Where the batch ends that was begun last, if that is after the position."""
+        ...
+
+    def expect(self, entries: Sequence[Entry]) -> None:
+        """What will be applied after the next batch."""
+        ...
+
+
 class Reading(Protocol):
     """What a target's own books say, read without a lock and without disturbing anybody."""
 

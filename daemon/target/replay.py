@@ -74,6 +74,7 @@ class NativeTarget:
         self.assetstore = Assetstore(assetstore)
         self.blobs = blobs
         self.log = log
+        self.width = 1
         self.on_drift = on_drift
         self.indexed = indexed
         self._settings = (passwords, drafts)
@@ -88,22 +89,29 @@ class NativeTarget:
     def connection(self) -> Connection:
         """The target's connection, made when first needed, with the replayer's lock and the ledger in place."""
         if self._connection is None or self._connection.closed:
-            connection = connect(self.dsn, "target")
-            try:
-                repository = version.probe(connection)
-                ledger.create(connection)
-                connection.commit()
-                ledger.lock(connection)
-                ledger.adopt(connection, self.log.identity)
-                connection.commit()
-                self.assetstore.clear()
-            except BaseException:
-                connection.close()
-                raise
-            passwords, drafts = self._settings
-            self._options = Options(repository.has_security_level, True, passwords, drafts)
-            self._connection, self._resumed = connection, False
+            self._connection, self._options = self._open()
+            self._resumed = False
         return self._connection
+
+    def _open(self) -> tuple[Connection, Options]:
+        connection = connect(self.dsn, "target")
+        try:
+            repository = version.probe(connection)
+            ledger.create(connection)
+            connection.commit()
+            ledger.lock(connection)
+            ledger.fence(connection)
+            ledger.adopt(connection, self.log.identity)
+            connection.commit()
+            self.assetstore.clear()
+        except BaseException:
+            connection.close()
+            raise
+        return connection, self._options_of(repository)
+
+    def _options_of(self, repository: version.Repository) -> Options:
+        passwords, drafts = self._settings
+        return Options(repository.has_security_level, True, passwords, drafts)
 
     @property
     def options(self) -> Options:
@@ -123,6 +131,15 @@ class NativeTarget:
         place = ledger.position(self.connection, self.log.identity)
         self.connection.rollback()
         return place
+
+    def begun(self) -> Position:
+        """Where the window ends that was begun last; what is up to there has to be taken in one batch."""
+        until = ledger.begun(self.connection, self.log.identity)
+        self.connection.rollback()
+        return until
+
+    def expect(self, entries: Sequence[Entry]) -> None:
+        """What will be applied after the next batch. One process alone has it decoded by a thread (`ahead`)."""
 
     def recognise_log(self) -> None:
         """Raise GapInLog if the log is not the one that was applied up to the position: a copy of it that was restored
@@ -233,12 +250,16 @@ class NativeTarget:
             self.connection.rollback()
             done, arrived = self._halves(entries, move_to, again, error)
         failpoint("replay.committed")
+        self._arrive(arrived, done)
+        return done
+
+    def _arrive(self, arrived: Sequence[Uuid], done: Applied) -> None:
+        """Release what has waited for those objects."""
         if arrived:
             released = ledger.released_by(self.connection, arrived)
             self.connection.rollback()
             if released:
                 done.add(self._again(released))
-        return done
 
     def _halves(
         self, entries: Sequence[Entry], move_to: Entry | None, again: bool, error: Exception

@@ -31,6 +31,7 @@ def rewind(connection: Connection, log: Log, to: Position, options: Options) -> 
         cursor.execute("UPDATE aipstream.ledger SET position = %s WHERE position > %s", [to, to])
         cursor.execute("DELETE FROM aipstream.parked WHERE position > %s", [to])
         cursor.execute("DELETE FROM aipstream.cursor WHERE log = %s", [log.identity])
+        cursor.execute("DELETE FROM aipstream.window WHERE log = %s", [log.identity])
     if to:
         event = header(log, to)
         with connection.cursor() as cursor:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.scratch import Cluster, postgres_programs
-from ops.bench import kafka, live, process
+from ops.bench import kafka, live, process, replayers
 from ops.bench.back import back
 from ops.bench.site import Site
 
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=200.0, help="item edits a second for the latency")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long they go on")
-    parser.add_argument("--part", choices=["all", "forth", "back", "kafka"], default="all",
+    parser.add_argument("--part", choices=["all", "forth", "back", "replayers", "kafka"], default="all",
                         help="kafka: the log in Kafka beside the bare clients, no part of all")
     parser.add_argument("--events", type=int, default=50_000, help="how far the way back is, or how many into Kafka")
     parser.add_argument("--payload", type=int, default=10 * 1024, help="bytes of each of those")
@@ -118,12 +118,14 @@ def site_parts(arguments: argparse.Namespace, table: Table) -> None:
             tempfile.TemporaryDirectory(prefix="aipstream-bench-") as folder:
         site = Site(cluster, Path(folder), arguments.items, "wal")
         print(f"{site.summary.items:,} items of 20 values and two files; PostgreSQL with fsync on\n")
-        if arguments.part == "back":
-            for verb in ("init", "snapshot", "replay"):
+        if arguments.part in ("back", "replayers"):
+            for verb in ("init", "snapshot", "replay") if arguments.part == "back" else ("init", "snapshot"):
                 process.run(site.command(verb))
         else:
             forth(site, table, arguments.rate, arguments.seconds)
-        if arguments.part != "forth":
+        if arguments.part in ("all", "replayers"):
+            replayers.side_by_side(site, table.add)
+        if arguments.part in ("all", "back"):
             back(site, table, arguments.events)
 
 

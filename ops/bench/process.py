@@ -64,12 +64,12 @@ def cpu_seconds(pid: int) -> float:
     return total / TICK
 
 
-def run(command: Sequence[str | Path], *, check: bool = True) -> Cost:
-    """Run it to its end. Raises RuntimeError with its output if it fails and `check` is set."""
+def run(command: Sequence[str | Path], *, check: bool = True, **variables: str) -> Cost:
+    """Run it to its end, with those variables. Raises RuntimeError with its output if it fails and `check` is set."""
     before = os.times()
     began = time.monotonic()
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               stdin=subprocess.DEVNULL, text=True)
+                               stdin=subprocess.DEVNULL, text=True, env={**os.environ, **variables})
     peak = 0.0
     done = threading.Event()
 

@@ -22,8 +22,8 @@ class Site:
 
     def __init__(self, cluster: Cluster, folder: Path, items: int, mode: str) -> None:
         self.cluster, self.folder, self.items = cluster, folder, items
-        self.source = self._repository("source", 1)
-        self.target = self._repository("target", 2)
+        self.source = self.repository("source", 1)
+        self.target = self.repository("target", 2)
         with closing(psycopg2.connect(self.source)) as connection:
             self.summary: Summary = generate(connection, folder / "source-assetstore", items=items, seed=1)
             connection.autocommit = True
@@ -38,7 +38,8 @@ class Site:
             encoding="utf-8",
         )
 
-    def _repository(self, name: str, shuffle: int) -> str:
+    def repository(self, name: str, shuffle: int) -> str:
+        """An empty repository, and a folder for its assetstore; its dsn."""
         dsn = self.cluster.create(name)
         with closing(psycopg2.connect(dsn)) as connection:
             create_schema(connection, "9")
@@ -51,7 +52,7 @@ class Site:
         """An empty target in the place of the one that there was."""
         self.cluster.drop("target")
         shutil.rmtree(self.folder / "target-assetstore")
-        self._repository("target", 2)
+        self.repository("target", 2)
 
     def command(self, *words: str) -> list[str | Path]:
         """The command line of that verb."""
