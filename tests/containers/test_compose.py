@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-from pathlib import Path
 
-import pytest
+from tests.containers.engine import FILES, needs_engine
 
-FILES = Path(__file__).resolve().parents[2] / "ops" / "containers"
-
-
-def engine() -> bool:
-    """Whether a container engine answers."""
-    docker = shutil.which("docker")
-    return docker is not None and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
-
-
-pytestmark = pytest.mark.skipif(not engine(), reason="optional lane: no container engine answers on this machine")
+pytestmark = needs_engine
 
 
 def test_the_services_replicate_the_sample() -> None:
