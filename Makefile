@@ -28,11 +28,11 @@ demo: $(VENV)/.runtime ## set everything up and show the main job, end to end
 	@ops/prepare postgresql
 	@$(BIN)/aipstream demo
 
-test: $(VENV)/.development ## every test, on a real PostgreSQL and a real DSpace
+test: $(VENV)/.development ## every test, on a real PostgreSQL, DSpace, Kafka and S3 server
 	@ops/prepare postgresql java
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
-test-fast: $(VENV)/.development ## the tests without the real DSpace
+test-fast: $(VENV)/.development ## the tests without the real DSpace, Kafka and S3 server
 	@ops/prepare postgresql
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/real $(ARGS)
 
