@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from daemon import failpoint, replayer
@@ -143,6 +144,19 @@ def test_workers_that_die_again_and_again_end_the_replay(
         with pytest.raises(ProcessEnded, match="ended from outside"):
             made.replay(3)
         monkeypatch.delenv("AIPSTREAM_FAILPOINT")
+        made.free()
+        made.replay(3)
+        assert made.differences() == []
+
+
+def test_a_ledger_of_format_2_is_changed_when_it_is_opened(pair: Pair, cluster: Cluster, tmp_path: Path) -> None:
+    """And goes on where it was."""
+    pair.bootstrap()
+    with closing(Replayed(pair, cluster, tmp_path)) as made:
+        made.replay(1)
+        with closing(psycopg2.connect(made.dsn)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("drop table aipstream.window; update aipstream.format set version = 2")
+        edited(pair, 20)
         made.free()
         made.replay(3)
         assert made.differences() == []
