@@ -103,7 +103,7 @@ class Kafka(Section, frozen=True):
 class BlobsSection(Section, frozen=True):
     """[blobs]: where bitstream contents are kept.
 
-    url     file:///path/to/folder, s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix; the
+    url     file:///path/to/folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; the
             credentials of a bucket are in the environment (docs/blobs.md)
     encrypt_to  public keys that contents are encrypted to, several with blanks between them; `aipstream blobs keygen`
             makes a pair

@@ -200,5 +200,5 @@ def _plain(url: str, *, create: bool) -> Blobs:
         return ObjectBlobs.from_url(url, create=create)
     raise ConfigError(
         f"[blobs] url: no blob store for {url.partition(':')[0]!r}",
-        "Use file:///path/to/folder, s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix",
+        "Use file:///path/to/folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix",
     )

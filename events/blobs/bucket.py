@@ -247,7 +247,7 @@ def _store(url: str, patience: Patience) -> ObjectStore:
     if not re.fullmatch(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(?:/[^?#]*)?", url):
         raise ConfigError(
             f"[blobs] url: {parts.scheme}://{parts.hostname or '?'}… names no bucket",
-            "Use s3://bucket/prefix, gs://bucket/prefix or az://account/container/prefix. Credentials come from the "
+            "Use s3://bucket/prefix, gs://bucket/prefix or az://container/prefix. Credentials come from the "
             "environment, never from the URL.",
         )
     try:

@@ -12,33 +12,17 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from daemon.scratch import Cluster, postgres_programs
-from ops.bench import kafka, live, process, replayers
+from ops.bench import contents, kafka, live, process, replayers
 from ops.bench.back import back
 from ops.bench.site import Site
+from ops.bench.table import Table
 
 TITLES = """
     UPDATE metadatavalue SET text_value = text_value || ' (edited)' WHERE metadata_value_id IN (
       SELECT min(m.metadata_value_id) FROM metadatavalue m JOIN item i ON i.uuid = m.dspace_object_id
       WHERE i.in_archive GROUP BY i.uuid)"""
-
-
-class Table:
-    """What was measured, printed as it comes and kept for `--json`."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-
-    def add(self, what: str, seconds: float, *, units: int = 0, unit: str = "items", memory: float | None = None,
-            note: str = "") -> None:
-        """One line."""
-        rate = units / seconds if units and seconds else None
-        self.rows.append({"what": what, "seconds": round(seconds, 3), "rate": rate and round(rate, 1), "unit": unit,
-                          "memory_mb": memory and round(memory), "note": note})
-        print(f"{what:46} {seconds:9.2f} s  {f'{rate:10,.0f} {unit}/s' if rate else '':22}"
-              f"{f'{memory:6.0f} MB' if memory else '':11} {note}", flush=True)
 
 
 def alternative(site: Site, table: Table) -> float:
@@ -97,15 +81,19 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=200.0, help="item edits a second for the latency")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long they go on")
-    parser.add_argument("--part", choices=["all", "forth", "back", "replayers", "kafka"], default="all",
-                        help="kafka: the log in Kafka beside the bare clients, no part of all")
+    parser.add_argument("--part", choices=["all", "forth", "back", "replayers", "kafka", "contents"], default="all",
+                        help="kafka: the log in Kafka beside the bare clients; contents: the blob stores side by side; "
+                        "neither is a part of all")
     parser.add_argument("--events", type=int, default=50_000, help="how far the way back is, or how many into Kafka")
     parser.add_argument("--payload", type=int, default=10 * 1024, help="bytes of each of those")
+    parser.add_argument("--contents", type=int, default=300, help="small contents in each store")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     arguments = parser.parse_args()
     table = Table()
     if arguments.part == "kafka":
         kafka.measure(arguments.events, arguments.payload, table.add)
+    elif arguments.part == "contents":
+        contents.measure(table, arguments.contents)
     else:
         site_parts(arguments, table)
     if arguments.json:

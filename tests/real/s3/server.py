@@ -68,9 +68,10 @@ def _fetch(lib: Path) -> None:
 
 
 class S3Server:
-    """One s3proxy. `folder` holds its settings, its log, and below `buckets/` what it keeps."""
+    """One s3proxy. `folder` holds its settings (`settings` are further ones), its log, and below `buckets/` what
+    it keeps."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: str = "") -> None:
         self.folder = folder
         self.buckets = folder / "buckets"
         self.buckets.mkdir(parents=True, exist_ok=True)
@@ -84,6 +85,7 @@ s3proxy.identity={USER}
 s3proxy.credential={SECRET}
 jclouds.provider=filesystem
 jclouds.filesystem.basedir={self.buckets}
+{settings}
 """
         )
 
