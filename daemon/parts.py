@@ -250,6 +250,9 @@ def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]
             yield Capturing(source, log, blobs, state, emitter, Bootstrap(emitter, plan))
         finally:
             emitter.close()
+            close = getattr(blobs, "close", None)
+            if close:
+                close()
 
 
 @contextmanager

@@ -181,7 +181,9 @@ class LocalBlobs:
 
     def has(self, sha256: str) -> bool:
         """Whether the blob is in its place, or comes back to it out of quarantine."""
-        return self._path(sha256).is_file() or self._rescued(sha256)
+        path = self._path(sha256)
+        # Another may have brought it back between the first two.
+        return path.is_file() or self._rescued(sha256) or path.is_file()
 
     def size(self, sha256: str) -> int:
         """Bytes. Raises BlobMissing."""

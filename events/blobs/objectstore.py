@@ -5,9 +5,9 @@ Invariants:
 * An object appears under its SHA-256 whole or not at all; a process killed in an upload leaves nothing to be seen.
 * `put` gives the content to a thread that uploads it; `flush` returns when all of them have, so what is flushed is in
   the bucket. A content that is there is not sent again.
-* A blob that is put aside lies in `quarantine/<sha256>/<token>`. Each time it is put aside under a token of its own, it
-  is copied first and deleted last, so that of whoever puts aside and whoever brings back at the same time each leaves
-  a whole copy.
+* A blob that is put aside lies in `quarantine/<sha256>/<token>`, each time under a token of its own: copied first and
+  deleted in its place last. Whoever brings it back leaves that copy, and `quarantined` removes it when it is a day old.
+  So a deletion that comes late, or is sent twice because its answer was lost, deletes nothing for good.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import IO, BinaryIO, Final, cast
+from typing import IO, BinaryIO, Final, TypeVar, cast
 
 from events.blobs import Digests, Finding
 from events.blobs.bucket import Bucket, Object
@@ -39,8 +39,13 @@ QUARANTINE: Final = "quarantine"
 
 ASIDE_SECONDS: Final = 86_400
 """A copy in quarantine of a blob that is in its place is taken for a leftover when it is so old."""
+MISSED: Final = 1
+"""Looks into quarantine in vain after which the next one into the place decides."""
+LOOKS: Final = 8
 LOOK_SECONDS: Final = 60
 """How long it is believed that nothing is in quarantine; for uploads only."""
+
+T = TypeVar("T")
 
 _BLOB: Final = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{64})")
 _ASIDE: Final = re.compile(rf"{QUARANTINE}/([0-9a-f]{{64}})/[0-9a-f]+")
@@ -122,8 +127,8 @@ class ObjectBlobs:
     def _store(self, sha256: str, spool: IO[bytes], size: int, stands: Callable[[int], bool]) -> None:
         key = place_of(sha256)
         held = self.bucket.head(key)
-        if held is None and self._may_be_aside() and self._rescued(sha256):
-            held = self.bucket.head(key)
+        if held is None and self._may_be_aside():
+            held = self._sought(sha256, lambda: self.bucket.head(key))
         while held is None or not stands(held.size):
             if self.bucket.put(key, spool, size, create=held is None):
                 return
@@ -132,9 +137,7 @@ class ObjectBlobs:
     def peek(self, sha256: str, length: int) -> tuple[bytes, int]:
         """The first bytes, and how many there are. Raises BlobMissing."""
         key = place_of(sha256)
-        first = self.bucket.get(key, 0, length)
-        if first is None and self._rescued(sha256):
-            first = self.bucket.get(key, 0, length)
+        first = self._sought(sha256, lambda: self.bucket.get(key, 0, length))
         if first is None:
             raise self._missing(sha256)
         return bytes(first[0]), first[1].size
@@ -170,23 +173,20 @@ class ObjectBlobs:
     def open(self, sha256: str) -> BinaryIO:
         """The content, read in ranges. Raises BlobMissing."""
         key = place_of(sha256)
-        first = self.bucket.get(key, 0, RANGE)
-        if first is None and self._rescued(sha256):
-            first = self.bucket.get(key, 0, RANGE)
+        first = self._sought(sha256, lambda: self.bucket.get(key, 0, RANGE))
         if first is None:
             raise self._missing(sha256)
         return io.BufferedReader(Ranges(self.bucket, key, first[1], first[0]))
 
     def has(self, sha256: str) -> bool:
         """Whether the blob is in its place, or comes back to it out of quarantine."""
-        return self.bucket.head(place_of(sha256)) is not None or self._rescued(sha256)
+        key = place_of(sha256)
+        return self._sought(sha256, lambda: self.bucket.head(key)) is not None
 
     def size(self, sha256: str) -> int:
         """Bytes. Raises BlobMissing."""
         key = place_of(sha256)
-        found = self.bucket.head(key)
-        if found is None and self._rescued(sha256):
-            found = self.bucket.head(key)
+        found = self._sought(sha256, lambda: self.bucket.head(key))
         if found is None:
             raise self._missing(sha256)
         return found.size
@@ -228,14 +228,21 @@ class ObjectBlobs:
         return found.size
 
     def quarantined(self) -> Iterator[tuple[str, float]]:
-        """What is put aside, with the seconds since then. Leftovers of what came back by another way are removed."""
+        """What is put aside, with the seconds since then. Copies of what is in its place again are removed in time."""
         now = datetime.now(UTC)
-        for sha256, copies in groupby(self._copies(), lambda copy: copy[0]):
-            ages = {found.key: (now - found.modified).total_seconds() for _, found in copies}
-            if min(ages.values()) > ASIDE_SECONDS and self.bucket.head(place_of(sha256)) is not None:
-                self.bucket.delete(ages)
-            else:
-                yield sha256, max(min(ages.values()), 0.0)
+
+        def looked(copies: tuple[str, list[Object]]) -> tuple[str, float, list[str]]:
+            sha256, found = copies
+            seconds = min((now - each.modified).total_seconds() for each in found)
+            back = self.bucket.head(place_of(sha256)) is not None
+            return sha256, seconds, [each.key for each in found] if back else []
+
+        groups = groupby(self._copies(), lambda copy: copy[0])
+        for sha256, seconds, back in together(self, looked, ((name, [c for _, c in some]) for name, some in groups)):
+            if not back:
+                yield sha256, max(seconds, 0.0)
+            elif seconds > ASIDE_SECONDS:
+                self.bucket.delete(back)
 
     def purge(self, names: Iterable[str]) -> int:
         """Delete for good what is put aside."""
@@ -261,14 +268,25 @@ class ObjectBlobs:
             if match:
                 yield match[1], found
 
+    def _sought(self, sha256: str, ask: Callable[[], T | None]) -> T | None:
+        """What `ask` says of the blob in its place, to which it is brought back if it is aside. It is gone only if it
+        was in neither, and not in its place after that: another may bring it back between our two looks.
+        """
+        missed = 0
+        for _ in range(LOOKS):
+            found = ask()
+            if found is not None or missed == MISSED:
+                return found
+            missed = 0 if self._rescued(sha256) else missed + 1
+        return None
+
     def _rescued(self, sha256: str) -> bool:
-        """Bring a blob back to its place; whether it was aside. Only the copies that were seen are removed."""
+        """Bring a blob back to its place; whether it was seen aside. The copy stays: see above."""
         copies = [found for _, found in self._copies(sha256)]
         for found in copies:
             if self.bucket.copy(found.key, place_of(sha256), found.size):
-                self.bucket.delete(each.key for each in copies)
-                return True
-        return False
+                break
+        return bool(copies)
 
     def _may_be_aside(self) -> bool:
         """Whether anything is in quarantine at all, as it was a minute ago. If that is wrong, an upload too many is
