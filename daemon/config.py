@@ -16,212 +16,25 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from daemon.config_sections import (
+    BlobsSection,
+    CopySection,
+    Index,
+    Kafka,
+    LogSection,
+    People,
+    Retention,
+    Run,
+    Section,
+    Source,
+    Target,
+)
 from daemon.config_table import at, known, nearest, overrides, plain, read
 from events.errors import ConfigError, without_password
-
-
-class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A table of the file. The docstring of a section names its keys; `FIELDS` of the docs are made from them."""
-
-
-class Source(Section, frozen=True):
-    """[source]: the repository that is watched.
-
-    dsn             libpq URL of its database
-    assetstore      its folder `assetstore.dir` (store number 0)
-    mode            "wal" (logical decoding: seconds behind, needs rights) or "poll" (read-only account, sweeps)
-    name            what events call this source; empty: the UUID of its site
-    slot            name of the replication slot and of the publication (mode "wal")
-    stores          folders of further store numbers, {"1" = "/path"}
-    drafts          also what is still being submitted or reviewed
-    poll_seconds    pause between two sweeps (mode "poll")
-    heartbeat_seconds  how often an idle source is written a WAL message, so that the slot can move; 0: never
-    """
-
-    dsn: str
-    assetstore: str
-    mode: Literal["wal", "poll"] = "poll"
-    name: str = ""
-    slot: str = "aipstream"
-    stores: dict[str, str] = {}
-    drafts: bool = False
-    poll_seconds: float = 30.0
-    heartbeat_seconds: float = 60.0
-
-
-class LogSection(Section, frozen=True):
-    """[log]: where events are kept.
-
-    url     sqlite:///path/to/log.sqlite, or kafka://host:port[,host:port]/topic
-    state   what capture remembers of the source (rebuildable), as sqlite:///path; empty: beside the log, `<log>.state`
-            (a log in Kafka needs it)
-    """
-
-    url: str
-    state: str = ""
-
-
-class Kafka(Section, frozen=True):
-    """[kafka]: a log in Kafka ([log] url = "kafka://…"; see kafka.md).
-
-    security        "plaintext" or "tls"
-    ca              PEM file with the authority that signed the brokers' certificates; empty: those of the system
-    certificate     PEM file with our own certificate, if the brokers ask for one
-    key             PEM file with its key
-    mechanism       how the account is told: "PLAIN", "SCRAM-SHA-256" or "SCRAM-SHA-512"; empty: there is none
-    user            the account
-    password        its password (better in AIPSTREAM_KAFKA_PASSWORD)
-    compression     of messages on their way and in the topic: "none" (payloads are compressed already), "gzip", "lz4"
-                    or "zstd"
-    largest         bytes of a payload above which it goes to the blob store, and the message only names it
-    index           file with the headers of the log and the place of each message, made from the topic; empty: beside
-                    the state, `<state>.index`
-    partitions      of the topic that `init` makes: objects are spread over them, the order of events stays one
-    replication     copies of each message in the topic that `init` makes; 0: three, or as many as there are brokers
-    lease_seconds   how long a writer that says nothing is taken for alive by another one that would write
-    """
-
-    security: Literal["plaintext", "tls"] = "plaintext"
-    ca: str = ""
-    certificate: str = ""
-    key: str = ""
-    mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""
-    user: str = ""
-    password: str = ""
-    compression: Literal["none", "gzip", "lz4", "zstd"] = "none"
-    largest: int = 1024 * 1024
-    index: str = ""
-    partitions: int = 1
-    replication: int = 0
-    lease_seconds: float = 30.0
-
-
-class BlobsSection(Section, frozen=True):
-    """[blobs]: where bitstream contents are kept.
-
-    url     file:///path/to/folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix; the
-            credentials of a bucket are in the environment (docs/blobs.md)
-    encrypt_to  public keys that contents are encrypted to, several with blanks between them; `aipstream blobs keygen`
-            makes a pair
-    identity    the file with the private key to read them; capture needs none
-    plain   what is done with contents that are not encrypted, in a store whose contents should be: "refuse" or "read"
-    """
-
-    url: str
-    encrypt_to: str = ""
-    identity: str = ""
-    plain: Literal["refuse", "read"] = "refuse"
-
-
-class Target(Section, frozen=True):
-    """[target]: the repository that is kept like the source. Each of several is [targets.NAME], with the same keys.
-
-    driver          "native" (SQL) or "packager" (AIPs into the target's own `dspace packager`)
-    dsn             libpq URL of its database (driver "native"; with "packager" only `verify` reads it)
-    assetstore      its folder `assetstore.dir` (driver "native")
-    on_drift        what to do with an object that was edited on the target: "overwrite", "skip" or "park"
-    batch           events that one transaction applies at most
-    replayers       processes that write items at a time (driver "native"); 1: none besides the one that replays
-    dspace          its command line, `[dspace]/bin/dspace`, with arguments before the command if it needs any
-                    (driver "packager", and [index] mode "cli")
-    eperson         e-mail address of the administrator as whom the packager works (driver "packager")
-    work            folder for packages on their way and what was applied (driver "packager"); empty: beside the log
-    """
-
-    driver: Literal["native", "packager"] = "native"
-    dsn: str = ""
-    assetstore: str = ""
-    on_drift: Literal["overwrite", "skip", "park"] = "overwrite"
-    batch: int = 500
-    replayers: int = 1
-    dspace: str = ""
-    eperson: str = ""
-    work: str = ""
-
-
-class People(Section, frozen=True):
-    """[people]: what of accounts travels.
-
-    passwords   password hashes too
-    """
-
-    passwords: bool = False
-
-
-class Retention(Section, frozen=True):
-    """[retention]: how long the log keeps what: ages as 12h, 30d, 8w, 6m (of 31 days), 10y, forever.
-
-    every_hours     how often the daemon prunes; 0: never (`aipstream prune` does it by hand)
-    all             how long every event is kept
-    hourly          how long the state at each full hour is kept
-    daily           how long the state at each midnight (UTC) is kept
-    monthly         how long the state at the beginning of each month is kept
-    quarantine      how long a content that nothing needs waits before it is deleted, at least 1h
-    """
-
-    every_hours: float = 0.0
-    all: str = "30d"
-    hourly: str = "60d"
-    daily: str = "1y"
-    monthly: str = "forever"
-    quarantine: str = "14d"
-
-
-class CopySection(Section, frozen=True):
-    """[copy]: the log and its contents in a second place, kept by the daemon (`aipstream copy` does it by hand).
-
-    into            another configuration file, whose [log] and [blobs] become the copy
-    every_hours     how often it is brought up to date; 0: never
-    """
-
-    into: str = ""
-    every_hours: float = 1.0
-
-
-class Index(Section, frozen=True):
-    """[index]: how the target's search index is told what changed.
-
-    mode            "none", "cli" (`[target] dspace` index-discovery) or "rest" (the scripts endpoint of its server)
-    url             the server, https://host/server (mode "rest")
-    user            e-mail address of an administrator there (mode "rest")
-    password        that account's password (mode "rest"; better in AIPSTREAM_INDEX_PASSWORD)
-    quiet_seconds   how long nothing more may have changed before the index is told
-    most_seconds    how long it is put off at most while changes go on
-    batch           calls above which the whole index is brought up to date at once, if that is less work
-    """
-
-    mode: Literal["none", "cli", "rest"] = "none"
-    url: str = ""
-    user: str = ""
-    password: str = ""
-    quiet_seconds: float = 5.0
-    most_seconds: float = 60.0
-    batch: int = 50
-
-
-class Run(Section, frozen=True):
-    """[run]: the daemon.
-
-    sequences_seconds   how often the target's sequences are moved forward while nothing else does it
-    verify_seconds      how often a sample is verified; 0: never
-    verify_sample       objects in such a sample
-    verify_log_hours    how often the log and its contents are checked; 0: never (`aipstream verify --log` by hand)
-    verify_log_seconds  how long such a check works at most; the next one goes on where it stopped
-    verify_log_blobs    percent of the contents that one pass over the log reads back, each pass the next ones
-    backoff_seconds     longest pause before a failed loop is tried again
-    """
-
-    sequences_seconds: float = 60.0
-    verify_seconds: float = 600.0
-    verify_sample: int = 200
-    verify_log_hours: float = 0.0
-    verify_log_seconds: float = 300.0
-    verify_log_blobs: float = 10.0
-    backoff_seconds: float = 60.0
 
 
 class Named(Target, frozen=True):
@@ -246,7 +59,7 @@ class Config(Section, frozen=True):
     blobs: BlobsSection
     source: Source | None = None
     target: Target | None = None
-    targets: dict[str, Named] = {}
+    targets: dict[str, Named] = msgspec.field(default_factory=dict)
     kafka: Kafka = Kafka()
     people: People = People()
     index: Index = Index()
@@ -254,7 +67,7 @@ class Config(Section, frozen=True):
     copy: CopySection = CopySection()
     run: Run = Run()
     name: str = MAIN
-    others: dict[str, Target] = {}
+    others: dict[str, Target] = msgspec.field(default_factory=dict)
 
     def each(self) -> list[Config]:
         """The configuration of each target alone; none if there is no target."""

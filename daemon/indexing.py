@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from daemon.bell import Bell
-from daemon.config import Config, Index
+from daemon.config import Config
+from daemon.config_sections import Index
 from daemon.index import plan as plans
 from daemon.index.port import Call, Due, Indexer, Standing, Stopped
 from daemon.index.telling import MOST, Progress, Told, planned, tell, tell_everything

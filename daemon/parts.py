@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 
 import psycopg2
 
-from daemon.config import MAIN, Config, Source
-from daemon.config import Target as TargetSection
+from daemon.config import MAIN, Config
+from daemon.config_sections import Source
+from daemon.config_sections import Target as TargetSection
 from daemon.config_table import variable_of
 from daemon.dspace import version
 from daemon.dspace.apart import same_database

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import psycopg2
 
-from daemon.config import Config, Source, Target
+from daemon.config import Config
+from daemon.config_sections import Source, Target
 from daemon.dspace import coverage, version
 from daemon.dspace.apart import same_database
 from daemon.dspace.connect import Connection, connect

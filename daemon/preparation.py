@@ -11,7 +11,8 @@ from typing import NamedTuple
 import psycopg2
 import psycopg2.errors
 
-from daemon.config import Config, Source, Target
+from daemon.config import Config
+from daemon.config_sections import Source, Target
 from daemon.dspace import version
 from daemon.dspace.connect import connect
 from daemon.parts import blobs_of, log_of, meaning, packager_folder, state_of, state_path, two_databases

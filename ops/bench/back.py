@@ -20,7 +20,7 @@ from typing import Protocol
 
 import msgspec
 
-from daemon.config import Retention
+from daemon.config_sections import Retention
 from daemon.retention.policy import Policy, age, text_of
 from daemon.retention.prune import prune
 from daemon.scratch import postgres_programs

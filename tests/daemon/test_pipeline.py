@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from daemon import pipeline
-from daemon.config import BlobsSection, Config, LogSection, Run
+from daemon.config import Config
+from daemon.config_sections import BlobsSection, LogSection, Run
 from daemon.pipeline import Stop, supervise
 from daemon.scratch import Cluster
 from events.errors import GapInLog, Interrupted, Locked, SourceUnreachable, TargetUnreachable

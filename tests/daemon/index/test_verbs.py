@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import Index
+from daemon.config_sections import Index
 from daemon.index.port import Standing
 from daemon.indexing import ripe
 from tests.daemon.cli.place import Place, eventually

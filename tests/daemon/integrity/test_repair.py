@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import BlobsSection, Config, LogSection
+from daemon.config import Config
+from daemon.config_sections import BlobsSection, LogSection
 from daemon.integrity.configured import repair_configured
 from daemon.integrity.repair import LEFT, LOST, MENDED
 from tests.daemon.integrity.archive import Archive, content, make
