@@ -31,7 +31,7 @@ class Progress:
         self.note = ""
         self._line = line or (lambda text: print(text, file=sys.stderr, flush=True))
         self._terminal = line is None and sys.stderr.isatty()
-        self._began = self._shown = -1.0
+        self._began = self._shown = self._since = -1.0
         self._bar: Any = None
         self._task: Any = None
 
@@ -47,12 +47,16 @@ class Progress:
             self._line(self.text())
 
     def to(self, done: int, total: int | None = None, note: str = "") -> None:
-        """So many are done, of so many; `note` says at what. The first call starts the clock."""
-        self.done, self.note = done, note
-        self.total = self.total if total is None else total
+        """So many are done, of so many; `note` says at what. The first call starts the clock; where less is done than
+        before, another part of the work has begun, and with it the clock of the rate.
+        """
         now = time.monotonic()
         if self._began < 0:
-            self._began, self._shown, self._first = now, now + QUIET - EVERY, done
+            self._began, self._shown = now, now + QUIET - EVERY
+        if self._since < 0 or done < self.done:
+            self._since, self._first = now, done
+        self.done, self.note = done, note
+        self.total = self.total if total is None else total
         if self._terminal and now - self._began >= QUIET:
             self._draw()
         elif not self._terminal and now - self._shown >= EVERY:
@@ -61,14 +65,14 @@ class Progress:
 
     def text(self) -> str:
         """One line: what, how many, how fast, how long still."""
-        seconds = max(time.monotonic() - self._began, 1e-3)
+        seconds = max(time.monotonic() - self._since, 1e-3)
         rate = (self.done - self._first) / seconds
         of = f" of {self.total:,}" if self.total else ""
         left = ""
         if self.total and rate > 0 and self.done < self.total:
             left = f", {(self.total - self.done) / rate:,.0f} s left"
         note = f" ({self.note})" if self.note else ""
-        return f"{self.what}: {self.done:,}{of} {self.unit}, {rate:,.0f}/s{left}{note}"
+        return f"{self.what}: {self.done:,}{of}{f' {self.unit}' if self.unit else ''}, {rate:,.0f}/s{left}{note}"
 
     def _draw(self) -> None:
         from rich.console import Console
@@ -89,5 +93,5 @@ class Progress:
             )
             self._bar.start()
             self._task = self._bar.add_task(self.what, total=self.total, note="", speed="0")
-        speed = f"{(self.done - self._first) / max(time.monotonic() - self._began, 1e-3):,.0f}"
+        speed = f"{(self.done - self._first) / max(time.monotonic() - self._since, 1e-3):,.0f}"
         self._bar.update(self._task, completed=self.done, total=self.total, note=self.note, speed=speed)

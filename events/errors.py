@@ -69,7 +69,10 @@ class GapInLog(AipstreamError):
     """The log lacks events that it should have, or holds damaged ones. Never skipped."""
 
     exit_code = 5
-    hint = "Restore the log from a copy, or take a new snapshot of the source: `aipstream snapshot`."
+    hint = (
+        "`aipstream verify --log` names all that is damaged, `aipstream log repair` mends what can be proved. A log "
+        "that cannot be opened is replaced by a copy, or moved away; then `aipstream init` and `aipstream snapshot`."
+    )
 
 
 class ArchiveDamaged(GapInLog):

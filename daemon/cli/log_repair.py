@@ -49,7 +49,7 @@ def repair(
     from events.errors import ArchiveDamaged
 
     stop = Stop()
-    with stop.on_signals(), Progress("repairing", "damages") as progress:
+    with stop.on_signals(), Progress("repairing", "") as progress:
         done = repair_configured(
             config,
             copy_url=copy,
@@ -83,8 +83,8 @@ def _lines(done: Repaired, *, dry_run: bool) -> list[str]:
     would = "would be " if dry_run else ""
     words = {
         "mended": f"{would}mended",
-        "captured": f"{would}captured anew, that state {would or 'is '}lost",
-        "lost": f"that state {would or 'is '}lost",
+        "captured": f"{would}captured anew, the damaged state {would}lost",
+        "lost": f"{would}lost for good",
         "left": f"{would}left",
     }
     return [

@@ -97,7 +97,7 @@ def verify_log(
     from events.errors import ArchiveDamaged, Interrupted
 
     stop = Stop()
-    with stop.on_signals(), Progress("checking", "positions") as progress:
+    with stop.on_signals(), Progress("checking", "") as progress:
         done = check_configured(
             session.config,
             share=share_of(read_blobs or 0.0),

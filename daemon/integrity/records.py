@@ -74,17 +74,25 @@ def one_bit(inspecting: Inspecting, mending: Mending, found: Inspected | None, *
 
 
 def from_copy(mending: Mending, copy: Inspecting, first: Position, last: Position, *, dry_run: bool) -> tuple[str, str]:
-    """The records from one position to another out of a copy: (how, "") or ("", why not)."""
-    try:
-        if dry_run:
-            count = sum(1 for _ in _whole(copy, first, last))
-            return (
-                ("from the copy, if its chain is that of the log", "") if count else ("", "the copy has none of them")
-            )
-        mending.put_records(first, _whole(copy, first, last))
-    except (ChecksumMismatch, GapInLog) as error:
-        return "", str(error)
-    return "from the copy", ""
+    """The records from one position to another out of a copy: (how, "") or ("", why not).
+
+    If what is around them does not prove them, its neighbours are taken as well: beside a hole, a link that is damaged
+    too is not seen to be.
+    """
+    why = ""
+    for beside in (0, 1):
+        begin, end = max(first - beside, BEGINNING + 1), last + beside
+        try:
+            if dry_run:
+                count = sum(1 for _ in _whole(copy, first, last))
+                how = "from the copy, if its chain is that of the log"
+                return (how, "") if count else ("", "the copy has none of them")
+            mending.put_records(begin, _whole(copy, begin, end))
+        except (ChecksumMismatch, GapInLog) as error:
+            why = why or str(error)
+        else:
+            return "from the copy", ""
+    return "", why
 
 
 def _whole(copy: Inspecting, first: Position, last: Position) -> Iterator[Record]:

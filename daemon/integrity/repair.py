@@ -87,6 +87,9 @@ class Repair:
         of_log = [one for one in damages if not one.content]
         torn = self._torn() if of_log else None
         if torn is None:
+            for one in of_log:
+                if one.fault == Fault.TORN:
+                    self._told(one, MENDED, "the file is sound now")
             self._overall([one for one in of_log if one.fault in (Fault.INDEX, Fault.END)])
             self._records([one for one in of_log if one.fault in OF_RECORDS])
             self._end([one for one in of_log if one.fault == Fault.END])
@@ -114,7 +117,7 @@ class Repair:
             why = self.mending.unsound()
         except ConfigError as error:
             return f"{error}. {error.hint}"
-        return f"{why}; `aipstream copy` reads what it can into another file" if why else None
+        return f"{why}; `aipstream copy` makes another file of it (docs/time.md)" if why else None
 
     def _look(self) -> None:
         if self.stopped():
@@ -174,6 +177,8 @@ class Repair:
             noted, last = self.inspecting.extent()
             if noted == last:
                 self._told(one, MENDED, "it ends where it says now")
+            elif noted > last and set(range(last + 1, noted + 1)) <= self._would_be_there():
+                self._told(one, MENDED, "with the records out of the copy")
             elif noted > last:
                 self._told(one, LEFT, f"{noted - last} events are missing at the end: {ONLY_COPY}")
             elif self.dry_run:
@@ -184,6 +189,10 @@ class Repair:
                     self._told(one, MENDED, f"the records up to {last} are chained to it")
                 except (ChecksumMismatch, GapInLog) as error:
                     self._told(one, LEFT, str(error))
+
+    def _would_be_there(self) -> set[Position]:
+        """What a copy gives in a dry run."""
+        return {step.damage.position for step in self.done.steps if self.dry_run and step.became == MENDED}
 
     # --- payloads -------------------------------------------------------------------------------------------------
 

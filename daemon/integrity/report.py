@@ -32,6 +32,7 @@ MENDS: Final = {
     Fault.INDEX: "by `aipstream log repair`, from the records",
     Fault.END: "by `aipstream log repair` if records stand behind the end, from a copy (`--from URL`) if some are "
     "missing",
+    Fault.TORN: "in another file, which `aipstream copy` makes of it (docs/time.md, A torn file)",
     Fault.DOCUMENT: "not in its place: it was appended like that; `aipstream log repair` captures the object anew",
     Fault.CONTENT_GONE: "by `aipstream log repair`, if the source, the target or a copy still has the file",
 }
@@ -118,7 +119,10 @@ def report(books: Books, inspecting: Inspecting | None = None, *, listed: int = 
     told.read_since = books.meta("cycle_since") if told.read else None
     if inspecting is not None:
         positions = {one.position for one in books.damages()}
+        torn = any(one.fault == Fault.TORN for one in books.damages())
         for finding in _findings(books, inspecting, positions):
+            if torn and not finding.content:  # nothing is written into such a file
+                finding = finding._replace(mend=MENDS[Fault.TORN])
             if len(told.findings) < listed:
                 told.findings.append(finding)
             else:

@@ -20,7 +20,7 @@ from events.log.chain import Record
 
 
 class Fault(StrEnum):
-    """What can be wrong. Those after `END` are not of the log itself; whoever checks more than that finds them."""
+    """What can be wrong. Those after `TORN` are not of the log itself; whoever checks more than that finds them."""
 
     GAP = "gap"
     """There is no record at that position."""
@@ -40,6 +40,8 @@ class Fault(StrEnum):
     """An index does not find the record."""
     END = "end"
     """The log does not end where it says that it ends."""
+    TORN = "torn"
+    """The storage's own structure is damaged: what can be read is whole, but nothing may be written into it."""
 
     DOCUMENT = "document"
     """The payload is what was appended, but no AIP of the event's object."""

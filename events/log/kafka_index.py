@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -146,18 +146,22 @@ class KafkaIndex(SqliteHeaders):
         found: list[Row[Any]] = []
         with self.transaction() as connection:
             end = self.end_in(connection)
-            for row in self.expected(connection, after, end, most):
-                found.append(row)
-                room -= row[CHAIN - 3]
-                if room <= 0:
-                    break
+            with closing(self.expected(connection, after, end, most)) as rows:
+                for row in rows:
+                    found.append(row)
+                    room -= row[CHAIN - 3]
+                    if room <= 0:
+                        break
         return found
 
     def last(self) -> Row[Any] | None:
         """The row of the last event."""
         with self.transaction() as connection:
             end = self.end_in(connection)
-            return next(self.expected(connection, end - 1, end, 1), None) if end > BEGINNING else None
+            if end == BEGINNING:
+                return None
+            with closing(self.expected(connection, end - 1, end, 1)) as rows:
+                return next(rows, None)
 
 
 def known(path: Path) -> KafkaIndex | None:

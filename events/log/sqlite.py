@@ -14,17 +14,18 @@ Any number of processes and threads may read while one appends; several that app
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any, Final
 
 from sqlalchemy import Row
+from sqlalchemy.exc import DBAPIError
 
 from events.aip.model import Uuid
 from events.errors import GapInLog
 from events.event import BEGINNING, Event, Position
 from events.log import Entry
 from events.log import sqlite_file as file
-from events.log.chain import Record, read_record, recorded
+from events.log.chain import Record, damaged, read_record, recorded
 from events.log.sqlite_headers import SqliteHeaders
 from events.log.sqlite_rows import CHAIN, EVENT, PAYLOAD, entry, rows
 
@@ -109,10 +110,23 @@ class SqliteLog(SqliteHeaders):
         """The next records, none at the end; up to where that is; and the damage that follows, if that is why they are
         no more.
         """
+        try:
+            return self._page_at_once(after, most)
+        except GapInLog as fault:
+            if most > 1:  # a torn page of the file: what stands before it can be read all the same
+                return self._page(after, most // 2)
+            torn = isinstance(fault.__cause__, DBAPIError)
+            return [], after, damaged(after + 1, str(fault)) if torn else fault
+
+    def _page_at_once(self, after: Position, most: int) -> tuple[list[Record], Position, GapInLog | None]:
+        """The same in one transaction. Raises GapInLog where the storage does not give a row."""
         page: list[Record] = []
         room = PAGE_BYTES
-        with self.transaction() as connection:
-            rows = self.expected(connection, after, self.end_after(connection, after), most)
+        with (
+            self.transaction() as connection,
+            # Closed while its connection is open: a cursor that is given up later complains on standard error.
+            closing(self.expected(connection, after, self.end_after(connection, after), most)) as rows,
+        ):
             while room > 0:
                 try:
                     row = next(rows, None)

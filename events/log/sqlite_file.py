@@ -115,6 +115,8 @@ def transaction(engine: Engine, path: Path, *, write: bool = False) -> Iterator[
             yield connection
     except DBAPIError as error:
         raise meaning(error.orig, path) from error
+    except UnicodeDecodeError as error:  # of SQLite's own message, which quotes what it found in the file
+        raise GapInLog(f"the log {path} is damaged: its schema cannot be read ({error})") from error
 
 
 def use_wal(engine: Engine, path: Path) -> None:
@@ -207,7 +209,7 @@ def meaning(error: BaseException | None, path: Path) -> AipstreamError:
     primary = "_".join(name.split("_")[:2])
     if primary in _DAMAGED:
         return GapInLog(f"the log {path} is damaged, or is no SQLite database: {error}")
-    if "decode to UTF-8" in str(error):
+    if "decode to UTF-8" in str(error) or str(error) == "unsupported file format":
         return GapInLog(f"the log {path} is damaged: {error}")
     if name == "SQLITE_IOERR_SHORT_READ":
         return GapInLog(f"the log {path} is cut off: {error}")

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
@@ -166,7 +166,9 @@ class SqliteHeaders:
             )
         return end
 
-    def expected(self, connection: Connection, after: Position, end: Position, most: int) -> Iterator[Row[Any]]:
+    def expected(
+        self, connection: Connection, after: Position, end: Position, most: int
+    ) -> Generator[Row[Any], None, None]:
         """The rows of `queries.page` after a position, each the next one and chained to the one before it.
 
         In a transaction of this file. Raises GapInLog where one is not.

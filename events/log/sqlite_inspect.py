@@ -11,14 +11,17 @@ chained to what the link should have been, the link alone is damaged, and is tol
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import LargeBinary, bindparam, case, cast, exists, func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from events.aip.model import Uuid
 from events.errors import AipstreamError, GapInLog, StorageUnusable
 from events.event import BEGINNING, Event, Position
+from events.log import sqlite_file as file
 from events.log.chain import COVERED, NO_CHAIN, UNCHAINED, Record, digest, link, proved
 from events.log.inspecting import Claimed, Extent, Fault, Flaw, Inspected
 from events.log.sqlite import PAGE_BYTES
@@ -158,6 +161,8 @@ class SqliteInspecting:
                 continue
             if rows != of:
                 yield Flaw(Fault.INDEX, f"the index {index} has {of} entries for {rows} records")
+        if (why := torn(self.log)) is not None:
+            yield Flaw(Fault.TORN, why)
 
     def _chains(self, position: Position) -> tuple[bytes, ...]:
         """What the record after that position may be chained to; nothing if that is not known."""
@@ -268,6 +273,27 @@ def _inspected(row: _Row, chains: tuple[bytes, ...], payloads: bool) -> tuple[In
             event, found = msgspec.structs.replace(event, payload=found), None
     record = Record(row.position, event, size, payload_checksum, checksum, chain, row.thinned)
     return Inspected(row.position, record, claimed, tuple(flaws), found), following
+
+
+_ROWS_ONLY: Final = ("NULL value in ", "row ", "non-unique entry", "wrong # of entries")
+"""What SQLite says of rows and indexes, and not of the pages that they stand in."""
+
+
+def torn(log: SqliteHeaders) -> str | None:
+    """What SQLite finds wrong with the structure of the file, without its indexes; None if it is sound.
+
+    It reads the whole file. Also pages that no row stands in are looked at: those that only a writer needs.
+    """
+    try:
+        with closing(log.engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
+            said = [row[0] for row in cursor.execute("PRAGMA quick_check(20)").fetchall()]
+    except DBAPIError as error:
+        return str(file.meaning(error.orig, log.path))
+    except Exception as error:  # noqa: BLE001 - the driver's own errors, which SQLAlchemy has not wrapped here
+        return str(file.meaning(error, log.path))
+    lines = [line for some in said for line in some.splitlines() if line != "ok" and not line.startswith("***")]
+    found = [line for line in lines if not line.startswith(_ROWS_ONLY) and not any(name in line for name in INDEXES)]
+    return f"the file {log.path} is torn: {found[0]}" if found else None
 
 
 def _readable(value: Any, column: str) -> Any:  # noqa: ANN401 - of any column

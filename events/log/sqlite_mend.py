@@ -14,7 +14,6 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -34,16 +33,14 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError
 
 from events.errors import ChecksumMismatch, GapInLog
 from events.event import BEGINNING, Position
-from events.log import sqlite_file as file
 from events.log.chain import COVERED, NO_CHAIN, Record, digest, follows, link, proved
 from events.log.inspecting import Claimed
 from events.log.sqlite import SqliteLog
 from events.log.sqlite_headers import KEPT
-from events.log.sqlite_inspect import INDEXES
+from events.log.sqlite_inspect import torn
 from events.log.sqlite_rows import EVENT, META, PAYLOAD, THINNED, rows
 
 LOST: Final = Table(
@@ -105,6 +102,7 @@ class SqliteMending:
     def _put_record(self, connection: Connection, record: Record) -> None:
         at = record.position
         row, payload = rows(record)
+        self._make_room(connection, record)
         put = insert(EVENT)
         others = {name: put.excluded[name] for name in row if name != "position"}
         connection.execute(put.on_conflict_do_update(index_elements=[EVENT.c.position], set_=others), [row])
@@ -116,6 +114,16 @@ class SqliteMending:
             connection.execute(insert(THINNED).on_conflict_do_nothing(), [{"position": at}])
         elif connection.execute(select(THINNED.c.position).where(THINNED.c.position == at)).first() is None:
             _put(connection, payload)
+
+    def _make_room(self, connection: Connection, record: Record) -> None:
+        """Take away a record with the id of that one at another position: there it is damage, for its checksum covers
+        where it stands. What is lost of it is in the record that comes now.
+        """
+        elsewhere = select(EVENT).where(EVENT.c.id == record.event.id, EVENT.c.position != record.position)
+        for row in connection.execute(elsewhere).all():
+            if self._is_proved(row):
+                raise ChecksumMismatch(f"the event of position {record.position} in the copy is at {row[0]} here")
+            connection.execute(delete(EVENT).where(EVENT.c.position == row[0]))
 
     def put_chain(self, position: Position) -> None:
         """The link of a record is a function of the link before it and its checksum; the next one shows that it was
@@ -161,15 +169,7 @@ class SqliteMending:
 
     def unsound(self) -> str | None:
         """By SQLite's own look at the pages of the file, without the indexes."""
-        try:
-            with closing(self.log.engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
-                said = [row[0] for row in cursor.execute("PRAGMA quick_check(20)").fetchall()]
-        except DBAPIError as error:
-            return str(file.meaning(error.orig, self.log.path))
-        except Exception as error:  # noqa: BLE001 - the driver's own errors, which SQLAlchemy has not wrapped here
-            return str(file.meaning(error, self.log.path))
-        torn = [line for line in said if line != "ok" and not line.startswith(_ROWS_ONLY) and not _of_index(line)]
-        return f"the file {self.log.path} is torn: {torn[0]}" if torn else None
+        return torn(self.log)
 
     def lose(self, positions: Sequence[Position], why: str) -> list[Position]:
         """In one transaction an event: the mark, the bytes kept, the payload away."""
@@ -246,14 +246,6 @@ class SqliteMending:
         return int(
             connection.execute(text("SELECT count(*) FROM event WHERE position > :at"), {"at": position}).scalar_one()
         )
-
-
-_ROWS_ONLY: Final = ("NULL value in ", "row ", "non-unique entry", "wrong # of entries")
-"""What SQLite says of rows and indexes, and not of the pages that they stand in."""
-
-
-def _of_index(line: str) -> bool:
-    return any(name in line for name in INDEXES)
 
 
 def _put(connection: Connection, row: dict[str, Any]) -> None:

@@ -48,3 +48,18 @@ def test_work_that_fails_has_no_last_line(clock: list[float]) -> None:
     progress.to(2)
     progress.__exit__(RuntimeError, RuntimeError(), None)
     assert len(lines) == 1
+
+
+def test_where_another_part_of_the_work_begins_the_rate_begins_anew(clock: list[float]) -> None:
+    """No rate is below nothing, and without a unit none is named."""
+    lines: list[str] = []
+    with Progress("repairing", "", line=lines.append) as progress:
+        for part, many in (("the log", 1000), ("damage", 100)):
+            for second in range(6):
+                progress.to(second * many // 10, many, part)
+                clock[0] += 1
+    assert lines == [
+        "repairing: 200 of 1,000, 100/s, 8 s left (the log)",
+        "repairing: 10 of 100, 10/s, 9 s left (damage)",
+        "repairing: 50 of 100, 8/s, 6 s left (damage)",
+    ]

@@ -226,6 +226,11 @@ def test_records_come_back_from_a_copy_of_the_log_alone(replicated: Place) -> No
         "DELETE FROM payload WHERE position IN (6, 7)",
         "UPDATE event SET handle = 'x' WHERE position = 12",
         "UPDATE event SET chain = zeroblob(16) WHERE position = 20",
+        "DELETE FROM event WHERE position = 24",
+        "UPDATE event SET chain = zeroblob(16) WHERE position = 25",  # behind a hole: not seen to be damaged
+        "UPDATE event SET position = 0 WHERE position = 40",
+        "UPDATE event SET position = 40 WHERE position = 50",
+        "UPDATE event SET position = 50 WHERE position = 0",
         f"DELETE FROM event WHERE position > {end - 3}",
         f"DELETE FROM payload WHERE position > {end - 3}",
         "UPDATE payload SET payload = zeroblob(5) WHERE position = 30",
@@ -243,7 +248,10 @@ def test_records_come_back_from_a_copy_of_the_log_alone(replicated: Place) -> No
     alone = became(replicated, code=5)
     assert {key for key, value in alone.items() if value == "mended"} == {(20, "chain")}
     assert (12, "header") in alone
+    planned = became(replicated, "--from", f"sqlite:///{replicated.folder}/copy.sqlite", "--dry-run")
+    assert set(planned.values()) == {"mended"}
     copied = became(replicated, "--from", f"sqlite:///{replicated.folder}/copy.sqlite")
+    assert copied.items() <= planned.items()
     assert set(copied.values()) == {"mended"}
     assert damage.rows_of(log_of(replicated)) == whole
     replicated.good("verify", "--log", "--parse")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sqlite3
@@ -13,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from events.errors import AipstreamError, ConfigError, GapInLog, Locked, StorageUnusable, UnknownLogFormat
-from events.log import Log, open_log
+from events.log import Entry, Log, open_log
 from events.log import sqlite_file as file
 from events.log.sqlite import SqliteLog
+from tests.events.log import damage
 from tests.events.log.contract import LogContract
 from tests.events.samples import event, uuid_of
 
@@ -161,6 +163,46 @@ def test_a_file_that_was_cut_off_is_noticed(filled: str, path: Path, share: floa
     for create in (False, True):
         with pytest.raises(GapInLog), closing(open_log(filled, create=create)) as log:
             everything(log)
+
+
+def test_what_stands_before_a_torn_page_is_read(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Up to the event before it, which is less than a page of events; then the damage is told, with its position, and
+    nothing of it is told twice.
+    """
+    path = damage.made(tmp_path / "log.sqlite", events=400, size=300)
+    with closing(open_log(f"sqlite:///{path}")) as log:
+        whole = list(log.read(0))
+    content = bytearray(path.read_bytes())
+    page = content.find(whole[199].event.payload[:60]) // 8192
+    content[page * 8192 : page * 8192 + 8192] = bytes(8192)
+    path.write_bytes(content)
+    found: list[Entry] = []
+    with closing(open_log(f"sqlite:///{path}")) as log, pytest.raises(GapInLog) as told:
+        found.extend(log.read(0))
+    gc.collect()
+    assert 150 < len(found) < 200
+    assert found == whole[: len(found)]
+    assert f"position {len(found) + 1}:" in str(told.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("offset", [18, 19])
+def test_a_file_of_an_unknown_format_version_of_sqlite_is_damaged(filled: str, path: Path, offset: int) -> None:
+    """The bytes for writing and reading (https://www.sqlite.org/fileformat.html): no disk is full."""
+    content = bytearray(path.read_bytes())
+    content[offset] = 9
+    path.write_bytes(content)
+    with pytest.raises(AipstreamError) as told, closing(open_log(filled)) as log:
+        log.append([event(99, 1)])
+    assert told.value.exit_code in ((5,) if offset == 19 else (5, 10)), told.value
+
+
+def test_a_schema_that_is_no_text_is_damage(filled: str, path: Path) -> None:
+    """SQLite quotes it in its message, which is no text then either."""
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"CREATE TABLE payload", b"CREATE TABLE payl\xb8ad", 1))
+    with pytest.raises(GapInLog), closing(open_log(filled)) as log:
+        list(log.read(0))
 
 
 def test_an_older_copy_of_the_log_is_noticed(filled: str, path: Path) -> None:

@@ -212,3 +212,18 @@ def test_a_torn_page_costs_no_neighbour(tmp_path: Path, table: str) -> None:
     assert 200 in bad
     assert len(bad) < 100
     assert bad == list(range(bad[0], bad[-1] + 1))
+
+
+def test_a_page_that_only_a_writer_needs_is_told(path: Path) -> None:
+    """The second page of the file says which page belongs to which. Every record can be read without it; nothing could
+    be thinned any more.
+    """
+    assert not overall(path)
+    content = bytearray(path.read_bytes())
+    content[8192:16384] = bytes(8192)
+    path.write_bytes(content)
+    assert all(found.whole for found in walked(path))
+    with closing(open_log(f"sqlite:///{path}")) as log:
+        (flaw,) = inspecting_of(log).overall()
+    assert flaw.fault is Fault.TORN
+    assert "\n" not in flaw.what
