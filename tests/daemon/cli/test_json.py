@@ -18,7 +18,7 @@ KEYS = {
     ("park",): {"parked"},
     ("park", "list"): {"parked"},
     ("slot", "show"): {"name", "exists"},
-    ("config", "show"): {"source", "log", "blobs", "target", "people", "index", "retention", "copy", "run"},
+    ("config", "show"): {"kafka", "source", "log", "blobs", "target", "people", "index", "retention", "copy", "run"},
     ("config", "check"): {"ok", "file", "sections"},
     ("config", "example"): {"example"},
     ("sequences",): {"dry_run", "sequences"},
