@@ -163,11 +163,15 @@ class Repair:
                     self._told(one, MENDED, how)
             else:
                 left[position] = why
-        for first, last in runs(sorted(left)):
+        noted = self.inspecting.extent().noted  # a copy can give what is up to there; behind it is nothing, or a stray
+        within, behind = ([one for one in sorted(left) if (one > noted) is beyond] for beyond in (False, True))
+        for first, last in (*runs(within), *runs(behind)):
             how = ""
             if self.copy is not None:
                 how, why = from_copy(self.mending, self.copy, first, last, dry_run=self.dry_run)
                 left.update(dict.fromkeys(range(first, last + 1), why) if why else {})
+            if not how and first > max(self.inspecting.extent()):
+                how = "the log ends before it now"
             for position in range(first, last + 1):
                 for one in by_position[position]:
                     self._told(one, MENDED if how else LEFT, how or left[position])

@@ -11,7 +11,7 @@ chained to what the link should have been, the link alone is damaged, and is tol
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -223,6 +223,10 @@ class SqliteInspecting:
         row = tried(_BYTES, "its header")
         if row is not None:
             header = tuple(map(_readable, row, _COLUMNS))
+        for index, query in _MISSED.items() if row is not None else ():
+            with suppress(GapInLog, StorageUnusable), self.log.transaction() as connection:
+                if connection.execute(query, {"after": position - 1, "until": position}).first():
+                    flaws.append(Flaw(Fault.INDEX, f"the index {index} does not find it"))
         thinned = tried(_IS_THINNED, "whether it was thinned") is not None
         if thinned and header is not None:
             superseded = any(True for _ in self.later(header[4], position))

@@ -254,6 +254,15 @@ def test_records_come_back_from_a_copy_of_the_log_alone(replicated: Place) -> No
     assert copied.items() <= planned.items()
     assert set(copied.values()) == {"mended"}
     assert damage.rows_of(log_of(replicated)) == whole
+    damage.sql(
+        log_of(replicated),
+        f"UPDATE event SET position = {end + 5} WHERE position = 60",  # a stray behind the end
+        f"DELETE FROM event WHERE position = {end}",
+        f"DELETE FROM payload WHERE position = {end}",
+    )
+    copied = became(replicated, "--restart", "--from", f"sqlite:///{replicated.folder}/copy.sqlite")
+    assert set(copied.values()) == {"mended"}
+    assert damage.rows_of(log_of(replicated)) == whole
     replicated.good("verify", "--log", "--parse")
     replicated.good("run", "--until-current")
 

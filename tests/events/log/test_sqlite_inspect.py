@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -164,6 +165,25 @@ def test_an_index_that_does_not_find_a_row_is_told(path: Path) -> None:
     path.write_bytes(content.replace(page, page.replace(f"{handle}".encode(), b"123456789/!"), 1))
     assert {Fault.INDEX} in faults(path).values()
     assert all(found.whole for found in walked(path)), "the records are not concerned"
+
+
+def test_an_index_that_does_not_find_a_text_that_is_none_is_told(path: Path) -> None:
+    """A time with a bit flipped in the row and not in the index: until the index is made anew, SQLite refuses to write
+    the row.
+    """
+
+    def time() -> bytes:
+        with closing(sqlite3.connect(path)) as connection:
+            query = "SELECT CAST(commit_time AS BLOB) FROM event NOT INDEXED WHERE position = 9"
+            return bytes(connection.execute(query).fetchone()[0])
+
+    whole, content = time(), path.read_bytes()
+    for place in re.finditer(re.escape(whole), content):
+        path.write_bytes(content[: place.start() + 12] + b"\xb8" + content[place.start() + 13 :])
+        if time() != whole:
+            break
+    assert time() != whole
+    assert {Fault.HEADER, Fault.INDEX} <= faults(path)[9]
 
 
 @pytest.mark.parametrize("seed", range(4))
