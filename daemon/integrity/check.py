@@ -24,7 +24,8 @@ from daemon.integrity.books import Affected, Books, Content, Damage
 from daemon.integrity.documents import looked_into, named
 from daemon.source.state import now
 from events.blobs import Blobs, Distant
-from events.errors import BlobMissing, ChecksumMismatch
+from events.blobs.unreadable import unreadable
+from events.errors import BlobMissing, ChecksumMismatch, StorageUnusable
 from events.log.inspecting import Fault, Inspected, Inspecting
 
 EVENTS_AT_ONCE: Final = 2000
@@ -260,6 +261,8 @@ class Check:
             return Damage(0, Fault.CONTENT_GONE.value, str(error), content.sha256)
         except ChecksumMismatch as error:  # of an encrypted one that is not whole
             return Damage(0, Fault.CONTENT.value, str(error), content.sha256)
+        except (StorageUnusable, OSError) as error:
+            return _of_one(error, content.sha256)
         if content.size is not None and size != content.size:
             what = f"it has {size} bytes and should have {content.size}"
             return Damage(0, Fault.CONTENT_SIZE.value, what, content.sha256)
@@ -274,6 +277,8 @@ class Check:
             return Damage(0, Fault.CONTENT_GONE.value, str(error), sha256)
         except ChecksumMismatch as error:
             return Damage(0, Fault.CONTENT.value, str(error), sha256)
+        except (StorageUnusable, OSError) as error:
+            return _of_one(error, sha256)
 
     # --- who needs what is damaged --------------------------------------------------------------------------------
 
@@ -317,6 +322,14 @@ class Check:
         books.finish(self.number, {"phase": DONE, "last": json.dumps(last)})
         failpoint("check.finished")
         return True
+
+
+def _of_one(error: StorageUnusable | OSError, sha256: str) -> Damage:
+    """The damage, if it is of that content alone. Raises the error else."""
+    what = unreadable(error)
+    if what is None:
+        raise error
+    return Damage(0, Fault.CONTENT.value, what, sha256)
 
 
 def damaged(found: Inspected, flaws: Sequence[tuple[Fault, str]]) -> list[Damage]:

@@ -30,6 +30,7 @@ from daemon.parts import state_of, state_path, stores_of
 from daemon.source.assetstore import Assetstore
 from events.aip import read
 from events.blobs import Blobs, beneath
+from events.blobs.unreadable import unreadable
 from events.errors import AipstreamError, BlobMissing, ChecksumMismatch, InvalidAip, StorageUnusable
 from events.event import decompress
 from events.log.inspecting import Inspecting
@@ -69,6 +70,9 @@ class Contents:
             self.blobs.verify(sha256)
         except (BlobMissing, ChecksumMismatch):
             pass
+        except (StorageUnusable, OSError) as error:
+            if unreadable(error) is None:
+                raise
         else:
             return "it is whole now", ""
         try:
@@ -102,8 +106,7 @@ class Contents:
     def _replace(self, sha256: str, good: Path) -> None:
         """Steps 2 to 4."""
         if self.blobs.has(sha256):
-            with beneath(self.blobs).open(sha256) as content, (self.folder / f"{sha256}.damaged").open("wb") as aside:
-                shutil.copyfileobj(content, aside, CHUNK)
+            self._aside(sha256)
             self.blobs.delete([sha256])
         failpoint("repair.aside")
         with good.open("rb") as content:
@@ -111,6 +114,15 @@ class Contents:
         self.blobs.flush()
         self.blobs.verify(sha256)
         good.unlink()
+
+    def _aside(self, sha256: str) -> None:
+        """What can be read of the damaged one."""
+        try:
+            with beneath(self.blobs).open(sha256) as content, (self.folder / f"{sha256}.damaged").open("wb") as aside:
+                shutil.copyfileobj(content, aside, CHUNK)
+        except (StorageUnusable, OSError) as error:
+            if unreadable(error) is None:
+                raise
 
     # --- where it may be ------------------------------------------------------------------------------------------
 

@@ -173,7 +173,8 @@ class LocalBlobs:
         if not path.is_file():
             self._rescued(sha256)
         try:
-            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+            # O_NONBLOCK: nothing is waited for, should a pipe lie there.
+            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
         except FileNotFoundError as error:
             raise self._missing(sha256) from error
         except OSError as error:
@@ -192,6 +193,8 @@ class LocalBlobs:
             return self._path(sha256).stat().st_size
         except FileNotFoundError as error:
             raise self._missing(sha256) from error
+        except OSError as error:
+            raise _unusable(self.folder, f"cannot look at {sha256}", error) from error
 
     def list(self) -> Iterator[str]:
         """All that is in place, folder by folder."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import subprocess
@@ -14,6 +16,7 @@ import pytest
 from daemon.integrity import check as checks
 from daemon.integrity.check import Budget
 from events.blobs import open_blobs
+from events.blobs.local import LocalBlobs
 from events.log import open_log, retention_of
 from events.log.inspecting import Fault
 from tests.daemon.integrity.archive import Archive, content, make, name
@@ -77,6 +80,39 @@ def test_contents_are_missed_and_named_with_who_needs_them(archive: Archive) -> 
     effects = {one.content: one.effects for one in archive.findings()}
     (effect,) = effects[name(8)]
     assert effect == (uuid_of(8), "item", "123456789/8", 8, time_of(8), 28, time_of(28), True)
+
+
+@pytest.mark.parametrize("share", [0.0, ALL])
+def test_what_cannot_be_read_at_all_is_damage_of_that_content_alone(archive: Archive, share: float) -> None:
+    """A folder, a link and a pipe where a blob should be: the check comes to its end, and waits for nothing."""
+    for number in (8, 9, 14, 16):
+        archive.path_of(number).unlink()
+    archive.path_of(8).mkdir()
+    archive.path_of(9).symlink_to(archive.path_of(10))
+    archive.path_of(14).symlink_to(archive.path_of(14))
+    os.mkfifo(archive.path_of(16))
+    assert archive.check(share=share)
+    assert {content for _, _, content in archive.found()} == {name(number) for number in (8, 9, 14, 16)}
+
+
+def test_a_lost_sector_is_damage_of_that_content_alone(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's EIO, which no file of a test has, is raised where the file is read; a full disk is not of one."""
+
+    class Lost(io.BytesIO):
+        error = errno.EIO
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(self.error, os.strerror(self.error))
+
+    opened = LocalBlobs.open
+    monkeypatch.setattr(LocalBlobs, "open", lambda blobs, sha: Lost() if sha == name(9) else opened(blobs, sha))
+    assert archive.check(share=ALL)
+    (finding,) = archive.findings()
+    assert (finding.fault, finding.content) == (Fault.CONTENT, name(9))
+    assert "Input/output error" in finding.what
+    monkeypatch.setattr(Lost, "error", errno.ENOSPC)
+    with pytest.raises(OSError, match="No space"):
+        archive.check(share=ALL, restart=True)
 
 
 def test_damage_of_every_sort_is_found_in_one_pass(archive: Archive) -> None:
