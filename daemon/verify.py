@@ -142,10 +142,16 @@ def recheck(
     with closing(ends.source), closing(ends.target):
         names = ledger.aliases(ends.target)
         left = []
+        registries: set[Uuid] = set()
+        if any(each.kind is Kind.REGISTRY for each in differences):
+            registries = {uuid for uuid, here, there in _registry(ends) if here != there}
         for each in differences:
+            if each.kind is Kind.REGISTRY:
+                left += [each] if each.uuid in registries else []
+                continue
             here = fingerprint.digests(ends.source, each.kind, [each.uuid], ends.source_options)
             there = fingerprint.digests(ends.target, each.kind, [names.get(each.uuid, each.uuid)], ends.target_options)
-            if each.kind is Kind.REGISTRY or list(here.values()) != list(there.values()):
+            if list(here.values()) != list(there.values()):
                 left.append(each)
         return left
 

@@ -10,9 +10,14 @@ from tests.daemon.cli.place import Place
 def rename(place: Place, dsn: str, text: str) -> str:
     """Give an item another title; its UUID."""
     item = place.sql(place.source, "select uuid::text from item where in_archive order by uuid limit 1")[0][0]
-    place.sql(dsn, "update metadatavalue set text_value = %s where dspace_object_id = %s and place = 0 and "
-              "metadata_field_id in (select metadata_field_id from metadatafieldregistry where element = 'title' "
-              "and qualifier is null)", text, item)
+    place.sql(
+        dsn,
+        "update metadatavalue set text_value = %s where dspace_object_id = %s and place = 0 and "
+        "metadata_field_id in (select metadata_field_id from metadatafieldregistry where element = 'title' "
+        "and qualifier is null)",
+        text,
+        item,
+    )
     return str(item)
 
 
@@ -55,3 +60,18 @@ def test_nothing_replayed_yet_is_told(place: Place) -> None:
     """A target that was never prepared is no difference but a missing precondition."""
     place.sql(place.target, "drop schema aipstream cascade")
     assert place("verify").code == 2
+
+
+def test_waiting_looks_again_at_a_registry_too(replicated: Place) -> None:
+    """A field that comes to the target meanwhile is no difference either."""
+    replicated.sql(
+        replicated.source,
+        "insert into metadatafieldregistry (metadata_schema_id, element) select metadata_schema_id, 'late' "
+        "from metadataschemaregistry where short_id = 'dc'",
+    )
+    found = replicated("verify", "--json")
+    assert found.code == 4
+    assert [each["kind"] for each in found.json["differences"]] == ["registry"]
+    process = replicated.process("run", "--until-current")
+    assert replicated("verify", "--wait", "60").code == 0
+    assert process.wait(60) == 0
