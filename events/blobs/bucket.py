@@ -244,6 +244,11 @@ def _endpoint() -> str:
 
 def _store(url: str, patience: Patience) -> ObjectStore:
     parts = urlsplit(url)
+    endpoint = _endpoint() if parts.scheme == "s3" else ""
+    if endpoint and not re.match(r"https?://[A-Za-z0-9\[][^\s/]*(?:/\S*)?\Z", endpoint):
+        raise ConfigError(
+            "AWS_ENDPOINT_URL names no server", "Write it as https://host:port, or http:// where there is no TLS."
+        )
     if not re.fullmatch(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(?:/[^?#]*)?", url):
         raise ConfigError(
             f"[blobs] url: {parts.scheme}://{parts.hostname or '?'}… names no bucket",

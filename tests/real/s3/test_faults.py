@@ -250,6 +250,15 @@ print(int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())[1]) 
 """
 
 
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:9000", "https://", "ftp://host", "http://a b"])
+def test_an_endpoint_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    """Before anything is asked, with the variable to correct."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(ConfigError, match="AWS_ENDPOINT_URL") as caught:
+        open_blobs("s3://bucket/prefix")
+    assert "https://" in caught.value.hint
+
+
 def test_memory_does_not_grow_with_the_content(url: str, tmp_path: Path) -> None:
     """The whole process, library included, stays below 128 MB for a content of 250 MB."""
     large = tmp_path / "large"
