@@ -98,7 +98,7 @@ def capture_current(
 
     Raises Interrupted if it was stopped before its end, and what a capture raises.
     """
-    with capturing(config) as parts:
+    with capturing(config, stopped=stopped) as parts:
         begun = begin(parts, watched(stopped, progress))
         total = begun.captured or Emitted()
         if parts.source.mode == "wal":
@@ -132,7 +132,7 @@ class CaptureLoop:
 
     def run(self, stopped: Stopped) -> None:
         """Until `stopped` says so. Raises AipstreamError; the same call again goes on."""
-        with capturing(self.config) as parts:
+        with capturing(self.config, stopped=stopped) as parts:
             self._begin(parts, stopped)
             self.was_up = True
             if parts.source.mode == "wal":

@@ -78,7 +78,7 @@ def replay_current(
 
     Returns the counts, the sequences that moved, the position reached and how many events are parked.
     """
-    with replaying(config, on_drift=on_drift) as target:
+    with replaying(config, on_drift=on_drift, stopped=stopped) as target:
         begin = target.position() if after is None else after
         end = target.log.end() if until is None else until
         tell = told or (lambda _done, _of: None)

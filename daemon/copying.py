@@ -26,7 +26,7 @@ from msgspec.structs import replace
 from daemon.config import Config, load
 from daemon.failpoint import failpoint
 from daemon.hold import hold
-from daemon.parts import blobs_of, lock_path, log_of, state_url
+from daemon.parts import blobs_of, lock_path, log_of, with_log
 from events.blobs import Blobs
 from events.errors import BlobMissing, ConfigError, GapInLog, Interrupted
 from events.event import BEGINNING, Position
@@ -242,8 +242,7 @@ def destination(
     """
     other = load(file, _theirs(os.environ)) if file else config
     if log:
-        state = f"{state_url(config)}.{log.rpartition('/')[2]}" if log.startswith("kafka:") else ""
-        other = replace(other, log=replace(other.log, url=log, state=state), kafka=replace(other.kafka, index=""))
+        other = with_log(other, log)
     if blobs:
         other = replace(other, blobs=replace(other.blobs, url=blobs))
     if (config.log.url, config.blobs.url) == (other.log.url, other.blobs.url):
@@ -276,13 +275,13 @@ def copy_configured(
     Nobody else may capture or copy into the other log meanwhile. Raises Locked, and what `Copy` raises.
     """
     with ExitStack() as open_now:
-        log = open_now.enter_context(closing(log_of(config)))
+        log = open_now.enter_context(closing(log_of(config, stopped=stopped)))
         same_log = config.log.url == other.log.url
         if not same_log:
             open_now.enter_context(hold(lock_path(other), "captures or copies into that log"))
         blobs = blobs_of(config)
         try:
-            into, store = log_of(other, create=not dry_run), blobs_of(other, create=not dry_run)
+            into, store = log_of(other, create=not dry_run, stopped=stopped), blobs_of(other, create=not dry_run)
         except ConfigError:
             if not dry_run:
                 raise

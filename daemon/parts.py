@@ -7,13 +7,14 @@ with the very same ones.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import psycopg2
+from msgspec.structs import replace
 
 from daemon.config import MAIN, Config
 from daemon.config_sections import Source
@@ -74,14 +75,25 @@ def lock_path(config: Config) -> Path:
     return state_path(config).with_name(f"{state_path(config).name}.lock")
 
 
-def log_of(config: Config, *, create: bool = False) -> Log:
-    """The log. Raises ConfigError if there is none."""
+def never() -> bool:
+    """Whether to stop, where nobody asks for it."""
+    return False
+
+
+def log_of(config: Config, *, create: bool = False, stopped: Callable[[], bool] = never) -> Log:
+    """The log. Raises ConfigError if there is none. When `stopped` says so, brokers are no longer waited for."""
     if not in_kafka(config):
         return open_log(config.log.url, create=create)
     blobs: Blobs | None = None
     with suppress(ConfigError):  # what needs a store that is not there says so; a log can be read without one
         blobs = blobs_of(config)
-    return open_log(config.log.url, create=create, kafka=kafka_settings(config, blobs))
+    return open_log(config.log.url, create=create, kafka=kafka_settings(config, blobs, stopped))
+
+
+def with_log(config: Config, url: str) -> Config:
+    """The same configuration with another log. One in Kafka has its index beside this one's state."""
+    state = f"{state_url(config)}.{url.rpartition('/')[2]}" if url.startswith("kafka:") else ""
+    return replace(config, log=replace(config.log, url=url, state=state), kafka=replace(config.kafka, index=""))
 
 
 def in_kafka(config: Config) -> bool:
@@ -89,13 +101,13 @@ def in_kafka(config: Config) -> bool:
     return config.log.url.startswith("kafka:")
 
 
-def kafka_settings(config: Config, blobs: Blobs | None) -> Settings:
+def kafka_settings(config: Config, blobs: Blobs | None, stopped: Callable[[], bool] = never) -> Settings:
     """[kafka] as the log takes it. Raises ConfigError."""
     section = config.kafka
     given = {name: getattr(section, name) for name in section.__struct_fields__ if name != "index"}
     path = state_path(config)
     index = Path(section.index) if section.index else path.with_name(f"{path.name}.index")
-    return Settings(index=index, blobs=blobs, passing=failpoint, **given)
+    return Settings(index=index, blobs=blobs, passing=failpoint, stopped=stopped, **given)
 
 
 def blobs_of(config: Config, *, create: bool = False) -> Blobs:
@@ -219,7 +231,9 @@ def _one(target: Connection, dsn: str, end: End) -> bool:
 
 
 @contextmanager
-def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]:
+def capturing(
+    config: Config, *, accepting: bool = False, stopped: Callable[[], bool] = never
+) -> Iterator[Capturing]:
     """Everything that captures, while this process holds the lock.
 
     `accepting` takes the database as it is now for the source, whatever was captured before. Raises Locked,
@@ -228,7 +242,7 @@ def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]
     source = config.need_source()
     with (
         hold(lock_path(config)),
-        closing(log_of(config)) as log,
+        closing(log_of(config, stopped=stopped)) as log,
         log.writing(),
         closing(state_of(config)) as state,
         meaning("source", source.dsn),
@@ -257,7 +271,9 @@ def capturing(config: Config, *, accepting: bool = False) -> Iterator[Capturing]
 
 
 @contextmanager
-def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[Target]:
+def replaying(
+    config: Config, *, on_drift: OnDrift | None = None, stopped: Callable[[], bool] = never
+) -> Iterator[Target]:
     """The target with the log that goes into it. Connects when it is first used.
 
     Raises ConfigError, TargetUnreachable, PreconditionError if it is the source as well.
@@ -266,13 +282,13 @@ def replaying(config: Config, *, on_drift: OnDrift | None = None) -> Iterator[Ta
     if target.driver == "packager":
         if on_drift is not None and on_drift != "overwrite":
             raise ConfigError(f"--on-drift {on_drift}: driver 'packager' does not see what was edited on the target")
-        with closing(log_of(config)) as log, closing(packager(config, log)) as stock:
+        with closing(log_of(config, stopped=stopped)) as log, closing(packager(config, log)) as stock:
             yield stock
         return
     two_databases(config)
     with (
         meaning("target", target.dsn),
-        closing(log_of(config)) as log,
+        closing(log_of(config, stopped=stopped)) as log,
         closing(_native(config, target, log, on_drift or target.on_drift)) as native,
     ):
         yield native

@@ -63,7 +63,7 @@ class ReplayLoop:
 
     def run(self, stopped: Stopped) -> None:
         """Until `stopped` says so. Raises AipstreamError; the same call again goes on."""
-        with replaying(self.config) as target:
+        with replaying(self.config, stopped=stopped) as target:
             at = target.position()
             logger.info("replay.begins", position=at, end=target.log.end())
             self.was_up = self._moved = True

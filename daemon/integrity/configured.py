@@ -15,11 +15,11 @@ from daemon.integrity.check import DONE, Budget, Check, Progress
 from daemon.integrity.contents import Contents
 from daemon.integrity.repair import Repair, Repaired
 from daemon.integrity.report import LISTED, Lost, Report, report
-from daemon.parts import blobs_of, log_of, other_blobs, state_of, state_path
+from daemon.parts import blobs_of, log_of, other_blobs, state_of, state_path, with_log
 from daemon.retention.configured import lock_path as prune_lock
 from events.blobs import Blobs
 from events.errors import ConfigError, Interrupted
-from events.log import Log, in_kafka, open_log
+from events.log import Log, in_kafka
 from events.log.inspecting import Inspecting, inspecting_of, mending_of
 
 
@@ -61,7 +61,7 @@ def checking(
     """A check, ready to run, while this process holds the lock. Raises ConfigError, Locked, what log and books do."""
     with ExitStack() as opened:
         opened.enter_context(hold(lock_path(config), "checks this log"))
-        log = opened.enter_context(closing(log_of(config)))
+        log = opened.enter_context(closing(log_of(config, stopped=stopped)))
         blobs = blobs_of(config)
         books = opened.enter_context(closing(Books(books_path(config))))
 
@@ -134,7 +134,7 @@ def repair_configured(
         log, blobs, books, check = opened.enter_context(
             checking(config, share=share, progress=progress, stopped=stopped)
         )
-        copy = _copy_of(opened, log, copy_url) if copy_url else None
+        copy = _copy_of(opened, config, log, copy_url) if copy_url else None
         copy_blobs = other_blobs(config, copy_blobs_url) if copy_blobs_url else None
         known = books.damaged() and books.meta("log") == log.identity and books.meta("phase") == DONE
         if (restart or share or not known) and not check.run(restart=restart):
@@ -158,8 +158,8 @@ def repair_configured(
         return done
 
 
-def _copy_of(opened: ExitStack, log: Log, url: str) -> Inspecting:
-    copy = opened.enter_context(closing(open_log(url)))
+def _copy_of(opened: ExitStack, config: Config, log: Log, url: str) -> Inspecting:
+    copy = opened.enter_context(closing(log_of(with_log(config, url))))
     if copy.identity != log.identity:
         raise ConfigError(
             f"--from: the other log is {copy.identity}, no copy of {log.identity}", "`aipstream copy` makes copies."

@@ -134,7 +134,7 @@ class KafkaLog(KafkaReading):
         """The writer, once nobody else holds the lease. With `released` it is noted as free from the beginning: nobody
         waits for one who is done with the next transaction.
         """
-        lease = kafka_lease.free(self.lease, self.place, self._waiting)
+        lease = kafka_lease.free(self.lease, self.place, self._waiting, self.settings.stopped)
         with self._lock:
             self._taken = None
             self._writer, self._released = Writer(self.place, self.settings), released
@@ -185,7 +185,7 @@ class KafkaLog(KafkaReading):
             try:
                 return self._once(made, ids)
             except Unknown as error:
-                if time.monotonic() > deadline:
+                if self.settings.stopped() or time.monotonic() > deadline:
                     raise LogUnreachable(
                         f"{error}. What became of the last events is found out at the next start"
                     ) from error
@@ -193,7 +193,7 @@ class KafkaLog(KafkaReading):
                 self.reader.forget()
                 time.sleep(0.2)
             except LogUnreachable as error:
-                if time.monotonic() > deadline:
+                if self.settings.stopped() or time.monotonic() > deadline:
                     raise
                 logger.warning("log.again", log=str(self.place), why=str(error))
                 self.reader.forget()

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from kafka import errors as kafka
 
 from events.errors import AipstreamError, ConfigError, GapInLog, Locked, StorageUnusable
-from events.log.kafka_settings import Place
+from events.log.kafka_settings import PATIENCE, Place
 
 T = TypeVar("T")
 
@@ -94,7 +94,10 @@ def meaning(error: BaseException, place: Place, since: float) -> AipstreamError:
         return error
     text = " ".join(str(error).split())
     if isinstance(error, _FENCED):
-        return TakenOver(f"another aipstream has taken over the writing into the log {place}")
+        return TakenOver(
+            f"another aipstream has taken over the writing into the log {place}, or this one stood still within a "
+            f"transaction for more than {PATIENCE:.0f} seconds",
+        )
     for kind, (what, rights) in _FORBIDDEN.items():
         if isinstance(error, kind):
             name = "" if what == "cluster" else f" {place.topic if what == 'topic' else names(place)}"
@@ -118,10 +121,24 @@ def meaning(error: BaseException, place: Place, since: float) -> AipstreamError:
     said = _reasons.since(since)
     for sign, what, hint in _CONFIGURED:
         if any(sign in line for line in (*said, text)):
-            reason = next((line.rpartition(": ")[2] for line in reversed(said) if sign in line), "")
+            reason = next((_shortened(line.rpartition(": ")[2]) for line in reversed(said) if sign in line), "")
             return ConfigError(f"the log {place} cannot be reached: {what}{f' ({reason})' if reason else ''}", hint)
     lost = next((line.partition("lost: ")[2] for line in reversed(said) if "lost: " in line), "")
-    return LogUnreachable(f"the log {place} cannot be used: {text}{f' (last: {lost})' if lost else ''}")
+    return LogUnreachable(
+        f"the log {place} cannot be used: {text}{f' (last: {lost})' if lost else ''}",
+        CUT_OFF if "socket disconnected" in lost else None,
+    )
+
+
+def _shortened(reason: str) -> str:
+    """Without the library's own pauses."""
+    return reason.partition(" (backoff ")[0]
+
+
+CUT_OFF: Final = (
+    "The brokers ended the connection: they may be stopping, or refuse the account. Check that they run, and [kafka] "
+    "security, mechanism, user and password; then start again, which resumes where it stopped."
+)
 
 
 RETENTION: Final = (

@@ -25,7 +25,7 @@ from typing import Any, Final
 import msgspec
 from kafka import OffsetAndMetadata, TopicPartition
 
-from events.errors import Locked
+from events.errors import Interrupted, Locked
 from events.event import Position
 from events.log.kafka_errors import names, told
 from events.log.kafka_settings import Place
@@ -108,10 +108,16 @@ def read(admin: Any, place: Place) -> Lease | None:  # noqa: ANN401 - the librar
         return None  # another version's, or by hand: fencing decides
 
 
-def free(look: Callable[[], Lease | None], place: Place, waiting: Callable[[Lease], None]) -> Lease | None:
+def free(
+    look: Callable[[], Lease | None],
+    place: Place,
+    waiting: Callable[[Lease], None],
+    stopped: Callable[[], bool] = lambda: False,
+) -> Lease | None:
     """The last lease, as soon as it is known that nobody holds it. Raises Locked that names who does.
 
-    `waiting` is called once if that takes a while, which is as long as a living holder may say nothing.
+    `waiting` is called once if that takes a while, which is as long as a living holder may say nothing. Raises
+    Interrupted if `stopped` says so meanwhile.
     """
     first = look()
     if first is None or first.released or first.holder.dead():
@@ -121,6 +127,8 @@ def free(look: Callable[[], Lease | None], place: Place, waiting: Callable[[Leas
     waiting(first)
     deadline = time.monotonic() + first.seconds
     while time.monotonic() < deadline:
+        if stopped():
+            raise Interrupted(f"stopped while {first.holder} might still write into the log {place}")
         time.sleep(min(LOOK_SECONDS, first.seconds / 4))
         now = look()
         if now is None or now.released or now.holder.dead():

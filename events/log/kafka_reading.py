@@ -178,7 +178,7 @@ class KafkaReading:
                     return ask()
                 except AipstreamError as error:
                     self.reader.forget()
-                    if not isinstance(error, LogUnreachable):
+                    if not isinstance(error, LogUnreachable) or self.settings.stopped():
                         raise
                     if time.monotonic() > deadline:
                         self.still_there()

@@ -27,6 +27,8 @@ ROOM: Final = 256 * 1024
 REQUEST_SECONDS: Final = 30.0
 PATIENCE: Final = 60.0
 """Seconds after which a broker that does not answer is said to be away."""
+LAST_SECONDS: Final = 5.0
+"""How long what is under way may still take when we are to stop."""
 
 _HINT: Final = "Write kafka://host:port/topic, or kafka://host:port,host:port/topic for a cluster."
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -47,7 +49,7 @@ def place_of(url: str) -> Place:
     """The place in `kafka://host:port[,host:port]/topic`. Raises ConfigError for anything else."""
     scheme, found, rest = url.partition("://")
     servers, slash, topic = rest.partition("/")
-    if "@" in servers:
+    if "@" in url:
         raise ConfigError("[log] url: an account does not belong there", "Write it into [kafka] user and password.")
     if scheme != "kafka" or not found or not slash or topic in {".", ".."} or not _TOPIC.fullmatch(topic):
         raise ConfigError(f"[log] url: {url!r} names no topic", _HINT)
@@ -62,6 +64,11 @@ def _pass(_name: str) -> None:
     """What `Settings.passing` does unless a test wants something else."""
 
 
+def _never() -> bool:
+    """What `Settings.stopped` says where nobody stops anything."""
+    return False
+
+
 @dataclass(frozen=True)
 class Settings:
     """[kafka] of the configuration.
@@ -71,6 +78,7 @@ class Settings:
     largest        bytes of a payload above which it goes there
     lease_seconds  how long a writer that says nothing is taken for alive
     passing        told the name of each place at which a crash test may end the process
+    stopped        whether brokers that do not answer should no longer be waited for
     """
 
     index: Path
@@ -88,6 +96,7 @@ class Settings:
     replication: int = 0
     lease_seconds: float = 30.0
     passing: Callable[[str], None] = _pass
+    stopped: Callable[[], bool] = _never
 
     def __post_init__(self) -> None:
         """Raise ConfigError for what cannot be together."""

@@ -28,10 +28,13 @@ from events.event import Position
 from events.log.kafka_errors import LogUnreachable, connected, listen, makes_no_topic, meaning, names
 from events.log.kafka_lease import Lease, myself, note
 from events.log.kafka_record import COMPACTED, Message
-from events.log.kafka_settings import MESSAGE_BYTES, PATIENCE, Place, Settings
+from events.log.kafka_settings import LAST_SECONDS, MESSAGE_BYTES, PATIENCE, Place, Settings
 
 BATCH_BYTES: Final = 256 * 1024
 """Of messages that are kept together: whoever looks up one of them reads all."""
+
+LOOK_SECONDS: Final = 0.2
+"""Between two looks whether we are to stop."""
 
 T = TypeVar("T")
 
@@ -88,7 +91,7 @@ class Writer:
         try:
             self._producer = connected(partial(KafkaProducer, **arguments), self.place)
             makes_no_topic(self._producer._metadata)
-            self._producer.init_transactions()
+            _within(2 * PATIENCE, self._producer.init_transactions, self.settings.stopped)
         except (kafka.KafkaError, AipstreamError, OSError) as error:
             self.close()
             raise self._meaning(error) from error
@@ -129,7 +132,7 @@ class Writer:
 
         self._since = time.monotonic()
         try:
-            done = _within(2 * PATIENCE, all_of_it)
+            done = _within(2 * PATIENCE, all_of_it, self.settings.stopped)
         except BaseException as error:
             self.close()
             if isinstance(error, kafka.KafkaError | OSError):
@@ -163,8 +166,8 @@ class Writer:
                 producer._sender.force_close()
 
 
-def _within(seconds: float, call: Callable[[], T]) -> T:
-    """What the call gives; the library waits without end in some of its own."""
+def _within(seconds: float, call: Callable[[], T], stopped: Callable[[], bool]) -> T:
+    """What the call gives; the library waits without end in some of its own. `LAST_SECONDS` once we are to stop."""
     given: list[T] = []
     fault: list[BaseException] = []
 
@@ -176,11 +179,17 @@ def _within(seconds: float, call: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=work, name="kafka-transaction", daemon=True)
     thread.start()
-    thread.join(seconds)
+    begin, limit = time.monotonic(), seconds
+    while thread.is_alive() and (passed := time.monotonic() - begin) < limit:
+        if stopped():
+            limit = min(limit, passed + LAST_SECONDS)
+            thread.join(limit - passed)
+        else:
+            thread.join(min(LOOK_SECONDS, limit - passed))
     if fault:
         raise fault[0]
     if not given:
-        raise kafka.KafkaTimeoutError(f"no answer within {seconds:.0f} s")
+        raise kafka.KafkaTimeoutError(f"no answer within {time.monotonic() - begin:.0f} s")
     return given[0]
 
 

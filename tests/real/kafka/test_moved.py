@@ -10,6 +10,7 @@ import pytest
 
 from daemon.scratch import Cluster
 from tests.daemon.cli.place import Place, Templates, make_templates
+from tests.events.log import damage
 from tests.real.kafka.broker import Broker
 from tests.real.s3.server import S3Server
 
@@ -46,7 +47,9 @@ def test_a_replication_is_moved_to_kafka_and_a_bucket_and_back(
     before = place.path.read_text()
     first = place.good("status", "--json").json["log"]
     there = (
-        before.replace(f"sqlite:///{place.folder}/log.sqlite", f"kafka://{broker.servers}/moved-{uuids.uuid4().hex[:8]}")
+        before.replace(
+            f"sqlite:///{place.folder}/log.sqlite", f"kafka://{broker.servers}/moved-{uuids.uuid4().hex[:8]}"
+        )
         .replace("[blobs]", f'state = "sqlite:///{tmp_path}/moved.state"\n[blobs]')
         .replace(f"file://{place.folder}/blobs", "s3://bucket/moved")
     )
@@ -73,6 +76,19 @@ def test_a_replication_is_moved_to_kafka_and_a_bucket_and_back(
     again = place.good("copy", "--into", str(other), "--json").json
     assert again["begin"] == returned["end"]
     assert place.good("verify", "--log", "--read-blobs", "100%", "--json").json["findings"] == []
+
+
+def test_a_damaged_log_is_mended_from_its_copy_in_kafka(place: Place, broker: Broker) -> None:
+    """What no file has any more comes out of the topic, row by row as it was; another log's topic is refused."""
+    log, topic = place.folder / "log.sqlite", f"kafka://{broker.servers}/mends-{uuids.uuid4().hex[:8]}"
+    place.good("copy", "--log", topic)
+    whole = damage.rows_of(log)
+    damage.sql(log, "DELETE FROM event WHERE position BETWEEN 3 AND 5")
+    damage.sql(log, "DELETE FROM payload WHERE position BETWEEN 2 AND 5")
+    assert place("log", "repair", "--dry-run").code == 5
+    assert place.good("log", "repair", "--from", topic, "--json").json["mended"] >= 3
+    assert damage.rows_of(log) == whole
+    place.good("verify", "--log")
 
 
 def test_two_logs_that_parted_ways_are_told_apart(place: Place, broker: Broker, tmp_path: Path) -> None:
