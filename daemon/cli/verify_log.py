@@ -51,7 +51,7 @@ read_blobs_option = click.option(
     type=Percent(),
     default=None,
     metavar="PERCENT",
-    help="With --log: read back that share of the contents; the next pass takes the next ones. [default: 0%]",
+    help="Read back that share of the contents (of `verify` with --log); the next pass takes the next. [default: 0%]",
 )
 
 

@@ -26,6 +26,7 @@ from daemon.source.state import now
 from events.blobs import Blobs, Distant
 from events.blobs.unreadable import unreadable
 from events.errors import BlobMissing, ChecksumMismatch, StorageUnusable
+from events.event import BEGINNING, Position
 from events.log.inspecting import Fault, Inspected, Inspecting
 
 EVENTS_AT_ONCE: Final = 2000
@@ -71,8 +72,8 @@ class Check:
     """Goes on with the pass that the books have open, or begins one.
 
     `share` of the contents is read back in a pass, 0 to 1; `parse` reads every document too. `sizes` gives (SHA-256,
-    bytes) of contents as somebody else knows them. Raises what the books raise, and StorageUnusable where log or blob
-    store cannot be read at all.
+    bytes) of contents as somebody else knows them, `known` a position that the log has had. Raises what the books
+    raise, and StorageUnusable where log or blob store cannot be read at all.
     """
 
     def __init__(
@@ -86,11 +87,12 @@ class Check:
         parse: bool = False,
         budget: Budget | None = None,
         sizes: Callable[[], Iterable[tuple[str, int]]] = lambda: (),
+        known: Callable[[], Position] = lambda: BEGINNING,
         progress: Progress = lambda _what, _done, _total: None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.inspecting, self.identity, self.blobs, self.books = inspecting, identity, blobs, books
-        self.share, self.parse, self.sizes = share, parse, sizes
+        self.share, self.parse, self.sizes, self.known = share, parse, sizes, known
         self.budget = budget or Budget()
         self.progress, self.stopped = progress, stopped
         self.number = 0
@@ -159,8 +161,21 @@ class Check:
         whole: dict[Fault, list[str]] = {}
         for flaw in self.inspecting.overall():
             whole.setdefault(flaw.fault, []).append(flaw.what)
+        if (before := self._longest()) > (end := max(self.inspecting.extent())):
+            what = f"it ends at position {end} and had {before}: it was cut off, or an older copy was put in its place"
+            whole.setdefault(Fault.END, []).append(what)
         for fault, said in whole.items():
             yield Damage(0, fault.value, "; ".join(said))
+
+    def _longest(self) -> Position:
+        """How far the log is known to have gone: by earlier checks, and by who appends to it. What is asked first of
+        that one is asked of the log after it, so an event that comes meanwhile is no damage.
+        """
+        before = max(self.books.number("longest"), self.known())
+        noted, last = self.inspecting.extent()
+        longest = max(before, last) if noted == last else before
+        self.books.note(meta={"longest": str(longest)})
+        return before
 
     def _looked_at(self, some: Sequence[Inspected]) -> tuple[list[Damage], set[str], dict[str, int]]:
         damages: list[Damage] = []

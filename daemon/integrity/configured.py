@@ -19,6 +19,7 @@ from daemon.parts import blobs_of, log_of, other_blobs, state_of, state_path, wi
 from daemon.retention.configured import lock_path as prune_lock
 from events.blobs import Blobs
 from events.errors import ConfigError, Interrupted
+from events.event import BEGINNING, Position
 from events.log import Log, in_kafka
 from events.log.inspecting import Inspecting, inspecting_of, mending_of
 
@@ -70,6 +71,13 @@ def checking(
                 with closing(state_of(config)) as state:
                     yield from ((sha256, key.size) for key, sha256 in state.contents())
 
+        def known() -> Position:
+            if state_path(config).exists():
+                with closing(state_of(config)) as state:
+                    if state.meta("log") == log.identity:
+                        return int(state.meta("log_position") or BEGINNING)
+            return BEGINNING
+
         yield (
             log,
             blobs,
@@ -83,6 +91,7 @@ def checking(
                 parse=parse,
                 budget=budget,
                 sizes=sizes,
+                known=known,
                 progress=progress,
                 stopped=stopped,
             ),

@@ -84,10 +84,10 @@ def from_copy(mending: Mending, copy: Inspecting, first: Position, last: Positio
         begin, end = max(first - beside, BEGINNING + 1), last + beside
         try:
             if dry_run:
-                count = sum(1 for _ in _whole(copy, first, last))
+                count = sum(1 for _ in records_of(copy, first, last))
                 how = "from the copy, if its chain is that of the log"
                 return (how, "") if count else ("", "the copy has none of them")
-            mending.put_records(begin, _whole(copy, begin, end))
+            mending.put_records(begin, records_of(copy, begin, end))
         except (ChecksumMismatch, GapInLog) as error:
             why = why or str(error)
         else:
@@ -95,7 +95,8 @@ def from_copy(mending: Mending, copy: Inspecting, first: Position, last: Positio
     return "", why
 
 
-def _whole(copy: Inspecting, first: Position, last: Position) -> Iterator[Record]:
+def records_of(copy: Inspecting, first: Position, last: Position) -> Iterator[Record]:
+    """The records of a copy. Raises ChecksumMismatch at the first that is not whole."""
     for found in copy.walk(first - 1, last):
         if not found.whole or found.record is None:
             raise ChecksumMismatch(f"position {found.position} of the copy is damaged or missing itself")

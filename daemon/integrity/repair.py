@@ -22,11 +22,22 @@ from daemon.failpoint import failpoint
 from daemon.integrity import source
 from daemon.integrity.books import Books, Damage
 from daemon.integrity.contents import Contents
-from daemon.integrity.records import OF_PAYLOADS, OF_RECORDS, Payloads, at, faults, from_copy, one_bit, relink, runs
+from daemon.integrity.records import (
+    OF_PAYLOADS,
+    OF_RECORDS,
+    Payloads,
+    at,
+    faults,
+    from_copy,
+    one_bit,
+    records_of,
+    relink,
+    runs,
+)
 from daemon.parts import Capturing, capturing
 from events.errors import AipstreamError, ChecksumMismatch, ConfigError, GapInLog, Interrupted
 from events.event import Position
-from events.log import Log
+from events.log import Log, copying_of
 from events.log.chain import Record
 from events.log.inspecting import Fault, Inspecting, Mending, inspecting_of, mending_of
 
@@ -34,6 +45,7 @@ MENDED, CAPTURED, LOST, LEFT = "mended", "captured", "lost", "left"
 """What became of a damage: it is as it was; the object was captured anew, and that state is lost; that state is lost,
 and a later one of the object is whole; it is still there."""
 
+RECORDS_AT_ONCE: Final = 500
 ONLY_COPY: Final = "only a copy of the log has what was there (`--from URL`)"
 NO_SOURCE: Final = "no [source] is configured from which the object could be captured anew"
 
@@ -179,7 +191,10 @@ class Repair:
     def _end(self, damages: list[Damage]) -> None:
         for one in damages:
             noted, last = self.inspecting.extent()
-            if noted == last:
+            if noted == last < self.books.number("longest"):
+                how, why = self._regrown(last, self.books.number("longest"))
+                self._told(one, MENDED if how else LEFT, how or why)
+            elif noted == last:
                 self._told(one, MENDED, "it ends where it says now")
             elif noted > last and set(range(last + 1, noted + 1)) <= self._would_be_there():
                 self._told(one, MENDED, "with the records out of the copy")
@@ -193,6 +208,20 @@ class Repair:
                     self._told(one, MENDED, f"the records up to {last} are chained to it")
                 except (ChecksumMismatch, GapInLog) as error:
                     self._told(one, LEFT, str(error))
+
+    def _regrown(self, last: Position, longest: Position) -> tuple[str, str]:
+        """Append what a log that was cut off has lost, out of the copy: (how, "") or ("", why not)."""
+        if self.copy is None:
+            return "", f"{longest - last} events are missing at the end: {ONLY_COPY}"
+        if self.dry_run:
+            return "from the copy, if that goes so far and its chain is that of the log", ""
+        try:
+            for first in range(last + 1, longest + 1, RECORDS_AT_ONCE):
+                until = min(first + RECORDS_AT_ONCE - 1, longest)
+                copying_of(self.log).extend(list(records_of(self.copy, first, until)))
+        except (ChecksumMismatch, GapInLog) as error:
+            return "", str(error)
+        return "from the copy", ""
 
     def _would_be_there(self) -> set[Position]:
         """What a copy gives in a dry run."""

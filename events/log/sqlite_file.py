@@ -198,6 +198,10 @@ def _foreign(path: Path) -> ConfigError:
 
 _DAMAGED: Final = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT"}
 _BUSY: Final = {"SQLITE_BUSY", "SQLITE_LOCKED"}
+_BESIDE: Final = (
+    "Also who only reads writes beside the log (SQLite's WAL). Mend the rights or the mount, or copy the file to a "
+    "folder that may be written."
+)
 _NETWORK: Final = (
     "A log needs a local disk: SQLite's WAL does not work on NFS or SMB. Move it, or use another back end."
 )
@@ -217,7 +221,8 @@ def meaning(error: BaseException | None, path: Path) -> AipstreamError:
         return Locked(f"the log {path} was locked by another writer for {BUSY_SECONDS:.0f} s")
     if str(error).startswith(("no such table", "no such column")):
         return _foreign(path)
-    return StorageUnusable(f"the log {path} cannot be used: {error}{f' ({name})' if name else ''}")
+    hint = _BESIDE if primary == "SQLITE_READONLY" else None
+    return StorageUnusable(f"the log {path} cannot be used: {error}{f' ({name})' if name else ''}", hint)
 
 
 def _sync(path: Path) -> None:

@@ -267,6 +267,27 @@ def test_records_come_back_from_a_copy_of_the_log_alone(replicated: Place) -> No
     replicated.good("run", "--until-current")
 
 
+def test_a_log_that_was_cut_off_grows_again_out_of_a_copy(replicated: Place) -> None:
+    """Nothing in it says that it ever went further, but what the capture remembers does."""
+    replicated.good("copy", "--log", f"sqlite:///{replicated.folder}/copy.sqlite")
+    whole = damage.rows_of(log_of(replicated))
+    end = max(row[0] for row in whole["event"])
+    damage.sql(
+        log_of(replicated),
+        f"DELETE FROM event WHERE position > {end - 7}",
+        f"DELETE FROM payload WHERE position > {end - 7}",
+        f"UPDATE meta SET value = '{end - 7}' WHERE key = 'end'",
+    )
+    assert replicated("verify", "--log").code == 5
+    assert became(replicated, code=5) == {(0, "end"): "left"}
+    for dry_run in (("--dry-run",), ()):
+        copied = became(replicated, "--from", f"sqlite:///{replicated.folder}/copy.sqlite", *dry_run)
+        assert copied == {(0, "end"): "mended"}
+    assert damage.rows_of(log_of(replicated)) == whole
+    replicated.good("verify", "--log")
+    replicated.good("run", "--until-current")
+
+
 def test_marks_ends_and_links_are_put_right(replicated: Place) -> None:
     """From what stands around them."""
     whole = damage.rows_of(log_of(replicated))

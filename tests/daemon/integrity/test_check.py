@@ -204,6 +204,18 @@ def test_restart_begins_anew(archive: Archive, monkeypatch: pytest.MonkeyPatch) 
     assert archive.found() == {(Fault.PAYLOAD, 2, ""), (Fault.PAYLOAD, 3, "")}
 
 
+def test_a_log_that_was_cut_off_cleanly_is_told(archive: Archive) -> None:
+    """As by a WAL that was lost, or an older copy in its place: what is there is whole, but it went further once."""
+    assert archive.check()
+    damage.sql(archive.log, *(f"DELETE FROM {table} WHERE position > 35" for table in ("event", "payload")),
+               "UPDATE meta SET value = '35' WHERE key = 'end'")  # fmt: skip
+    for _ in range(2):
+        assert archive.check()
+        (finding,) = archive.findings()
+        assert (finding.fault, finding.position) == (Fault.END, 0)
+        assert "ends at position 35 and had 40" in finding.what
+
+
 def test_what_was_mended_is_no_damage_after_the_next_pass(archive: Archive) -> None:
     """And what it found before stays until then."""
     payload = damage.flip_payload(archive.log, 20)
