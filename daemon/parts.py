@@ -46,6 +46,7 @@ from daemon.target.parallel.worker import Plan
 from daemon.target.port import Reading, Target
 from daemon.target.reading import NativeReading
 from daemon.target.replay import NativeTarget
+from events.aip.model import Kind, Uuid
 from events.blobs import Blobs, Keys, open_blobs
 from events.errors import ConfigError, PreconditionError, SourceUnreachable, TargetUnreachable, without_password
 from events.log import Log, open_log
@@ -230,6 +231,11 @@ def _one(target: Connection, dsn: str, end: End) -> bool:
         return False
 
 
+def sites_of(log: Log) -> set[Uuid]:
+    """The sites that the log holds as of its end. Looks through all heads."""
+    return {uuid for uuid, _, _, kind in log.heads() if kind is Kind.SITE}
+
+
 @contextmanager
 def capturing(
     config: Config, *, accepting: bool = False, stopped: Callable[[], bool] = never
@@ -254,7 +260,7 @@ def capturing(
             if accepting:
                 found = observed(connection)
                 accept(state, found, source.name or found.site)
-            name = identify(connection, state, source.name or None)
+            name = identify(connection, state, source.name or None, lambda: sites_of(log))
         options = Options(repository.has_security_level, False, config.people.passwords, source.drafts)
         folders = stores_of(source)
         emitter = Emitter(partial(connect, source.dsn, "source"), log, blobs, state, Assetstore(folders), options, name)

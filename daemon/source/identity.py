@@ -2,11 +2,12 @@
 
 Invariant: nothing is captured from another database into the same log in silence. A database that was exchanged, or
 restored to an earlier moment, is told by PostgreSQL's system identifier, the database's oid, the site's UUID, and an
-LSN that went back.
+LSN that went back. Where nothing is remembered (a new machine, a state that was lost) the log's own site tells.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
 from daemon.dspace.connect import Connection
@@ -53,15 +54,26 @@ def observed(connection: Connection) -> Identity:
     return Identity(system, database, site, lsn_number(lsn) if lsn else None)
 
 
-def identify(connection: Connection, state: State, name: str | None = None) -> str:
+def identify(
+    connection: Connection, state: State, name: str | None = None, sites: Callable[[], Collection[Uuid]] = tuple
+) -> str:
     """The source's identity, `name` or the site's UUID, once it is sure that the source is the one that is remembered.
 
-    The first time it is remembered. Raises SourceChanged, which names what differs; NotDSpace; SourceUnreachable.
+    The first time it is remembered, unless the log has other `sites` than this one's. Raises SourceChanged, which names
+    what differs; NotDSpace; SourceUnreachable.
     """
     found = observed(connection)
     source = name or found.site
     before = state.meta("source")
     if before is None:
+        known = sites()
+        if known and found.site not in known:
+            raise SourceChanged(
+                f"[source] the log holds another repository: its site is {', '.join(sorted(known))}, and the source's "
+                f"is {found.site}",
+                "One log is for one repository: write a [log] url of its own, or correct [source] dsn. If this one has "
+                "taken the place of the other, `aipstream snapshot` goes on with it and deletes what it does not have.",
+            )
         accept(state, found, source)
         return source
     differs = [

@@ -28,3 +28,29 @@ def test_a_log_restored_from_an_older_copy_is_refused(replicated: Place, words: 
     done = replicated(*words)
     assert done.code == 5
     assert "another event" in done.err
+
+
+@pytest.mark.parametrize("words", [("run", "--until-current"), ("run",)])
+def test_another_repository_is_not_captured_into_a_log_that_holds_one(
+    replicated: Place, words: tuple[str, ...]
+) -> None:
+    """Not even where nothing is remembered, as on a new machine: all of the first one would be deleted."""
+    before = replicated.good("status", "--json").json["log"]["end"]
+    path, mine = replicated.path, replicated.path.read_text()
+    (replicated.folder / "log.sqlite.state").unlink()
+    other = cluster_copy(replicated)
+    path.write_text(mine.replace(replicated.source, other, 1).partition("[target]")[0])
+    done = replicated(*words)
+    assert done.code == 9, done
+    assert "another repository" in done.err
+    assert replicated.good("status", "--json").json["log"]["end"] == before
+    path.write_text(mine)
+    replicated.good("run", "--until-current")
+    assert replicated.good("status", "--json").json["log"]["end"] == before
+
+
+def cluster_copy(place: Place) -> str:
+    """Another repository: the same database with a site of its own."""
+    dsn = place.cluster.create(f"other_{place.name}", f"s_{place.name}")
+    place.sql(dsn, "SET session_replication_role = replica; UPDATE site SET uuid = gen_random_uuid()")
+    return dsn
