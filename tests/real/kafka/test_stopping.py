@@ -43,7 +43,6 @@ def test_a_daemon_ends_by_sigterm_while_the_broker_is_away(wreck: KafkaWreck, aw
     wreck.says("capture.streaming", daemon)
     away.kill()
     wreck.edit(6)
-    wreck.says("log.again", daemon)
     assert wreck.stop(daemon) == 0, wreck.messages()
     away.start()
     wreck.fine("run", "--until-current")
