@@ -35,7 +35,7 @@ from daemon.source.assetstore import Assetstore
 from daemon.source.bootstrap import Bootstrap
 from daemon.source.bootstrap import Plan as BootstrapPlan
 from daemon.source.emitter import Emitter
-from daemon.source.identity import accept, identify, observed
+from daemon.source.identity import accept, identify, not_another, observed
 from daemon.source.state import State
 from daemon.target.batch import OnDrift
 from daemon.target.packager.due import PackagerDue
@@ -238,12 +238,13 @@ def sites_of(log: Log) -> set[Uuid]:
 
 @contextmanager
 def capturing(
-    config: Config, *, accepting: bool = False, stopped: Callable[[], bool] = never
+    config: Config, *, accepting: bool = False, another: bool = False, stopped: Callable[[], bool] = never
 ) -> Iterator[Capturing]:
     """Everything that captures, while this process holds the lock.
 
-    `accepting` takes the database as it is now for the source, whatever was captured before. Raises Locked,
-    SourceChanged, SourceUnreachable, NotDSpace, ConfigError, StorageUnusable.
+    `accepting` takes the database as it is now for the source, whatever was captured before; of `another` repository
+    than the log holds only if that is said. Raises Locked, SourceChanged, SourceUnreachable, NotDSpace, ConfigError,
+    StorageUnusable.
     """
     source = config.need_source()
     with (
@@ -259,6 +260,8 @@ def capturing(
             connection.rollback()
             if accepting:
                 found = observed(connection)
+                if not another and state.meta("source") is None:
+                    not_another(found, sites_of(log))
                 accept(state, found, source.name or found.site)
             name = identify(connection, state, source.name or None, lambda: sites_of(log))
         options = Options(repository.has_security_level, False, config.people.passwords, source.drafts)

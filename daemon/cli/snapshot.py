@@ -9,10 +9,15 @@ from daemon.cli.session import Session, pass_session
 
 
 @click.command()
+@click.option(
+    "--another",
+    is_flag=True,
+    help="Go on with this repository in a log that holds another one, all of whose objects are deleted in it.",
+)
 @dry_run_option
 @json_option
 @pass_session
-def snapshot(session: Session, dry_run: bool, as_json: bool) -> None:
+def snapshot(session: Session, another: bool, dry_run: bool, as_json: bool) -> None:
     """Capture the whole source at one moment, and make the slot if there is none.
 
     What is as the log has it already is left out, so it can be killed and run again, and run on a log in use. It is
@@ -35,7 +40,7 @@ def snapshot(session: Session, dry_run: bool, as_json: bool) -> None:
     with (
         stop.on_signals(),
         Progress("capturing", "objects") as progress,
-        capturing(config, accepting=True) as parts,
+        capturing(config, accepting=True, another=another) as parts,
     ):
         begun = recapture(parts, watched(stop, lambda done, total, kind: progress.to(done, total, kind.value)))
         waiting = sum(1 for _ in parts.state.parked())

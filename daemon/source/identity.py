@@ -54,6 +54,18 @@ def observed(connection: Connection) -> Identity:
     return Identity(system, database, site, lsn_number(lsn) if lsn else None)
 
 
+def not_another(found: Identity, known: Collection[Uuid]) -> None:
+    """Raise SourceChanged if the log holds the site of a repository, and that is not the source's."""
+    if known and found.site not in known:
+        raise SourceChanged(
+            f"[source] the log holds another repository: its site is {', '.join(sorted(known))}, and the source's is "
+            f"{found.site}",
+            "One log is for one repository: write a [log] url of its own, or correct [source] dsn. If this one has "
+            "taken the place of the other, `aipstream snapshot --another` goes on with it: in the log, and then on the "
+            "target, everything is deleted that it does not have.",
+        )
+
+
 def identify(
     connection: Connection, state: State, name: str | None = None, sites: Callable[[], Collection[Uuid]] = tuple
 ) -> str:
@@ -66,14 +78,7 @@ def identify(
     source = name or found.site
     before = state.meta("source")
     if before is None:
-        known = sites()
-        if known and found.site not in known:
-            raise SourceChanged(
-                f"[source] the log holds another repository: its site is {', '.join(sorted(known))}, and the source's "
-                f"is {found.site}",
-                "One log is for one repository: write a [log] url of its own, or correct [source] dsn. If this one has "
-                "taken the place of the other, `aipstream snapshot` goes on with it and deletes what it does not have.",
-            )
+        not_another(found, sites())
         accept(state, found, source)
         return source
     differs = [

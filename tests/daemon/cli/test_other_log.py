@@ -30,7 +30,7 @@ def test_a_log_restored_from_an_older_copy_is_refused(replicated: Place, words: 
     assert "another event" in done.err
 
 
-@pytest.mark.parametrize("words", [("run", "--until-current"), ("run",)])
+@pytest.mark.parametrize("words", [("run", "--until-current"), ("run",), ("snapshot",)])
 def test_another_repository_is_not_captured_into_a_log_that_holds_one(
     replicated: Place, words: tuple[str, ...]
 ) -> None:
@@ -47,6 +47,16 @@ def test_another_repository_is_not_captured_into_a_log_that_holds_one(
     path.write_text(mine)
     replicated.good("run", "--until-current")
     assert replicated.good("status", "--json").json["log"]["end"] == before
+
+
+def test_another_repository_is_taken_if_that_is_said(replicated: Place) -> None:
+    """`snapshot --another`: what it does not have, the site of the first one, is deleted in the log."""
+    path, mine = replicated.path, replicated.path.read_text()
+    (replicated.folder / "log.sqlite.state").unlink()
+    path.write_text(mine.replace(replicated.source, cluster_copy(replicated), 1).partition("[target]")[0])
+    done = replicated.good("snapshot", "--another", "--json").json
+    assert done["captured"]["put"] > 0
+    assert done["captured"]["deleted"] > 0
 
 
 def cluster_copy(place: Place) -> str:
