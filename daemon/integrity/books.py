@@ -16,22 +16,19 @@ Invariants:
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError
 
-from events.errors import Locked, StorageUnusable
+from daemon.small_file import AT_ONCE, SmallFile
+from events.errors import StorageUnusable
 from events.event import Position
 
 FORMAT: Final = "1"
-BUSY_SECONDS: Final = 30.0
-AT_ONCE: Final = 500
+HINT: Final = "Remove the file: the check then begins anew."
 PAGE: Final = 2000
 
 TABLES: Final = sa.MetaData()
@@ -123,7 +120,8 @@ class Books:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._engine = _connections(path)
+        self._file = SmallFile(path, "the book of checks", synced=False, hint=HINT)  # lost, it is looked at again
+        self._transaction = self._file.transaction
         try:
             path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             with self._transaction() as connection:
@@ -136,20 +134,12 @@ class Books:
         except OSError as error:
             raise StorageUnusable(f"the books {path} cannot be made: {error.strerror or error}") from error
         except BaseException:
-            self._engine.dispose()
+            self._file.close()
             raise
 
     def close(self) -> None:
         """Give the file back."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _transaction(self, *, write: bool = False) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.connect().execution_options(write=write) as connection, connection.begin():
-                yield connection
-        except DBAPIError as error:
-            raise _meaning(error.orig, self.path) from error
+        self._file.close()
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -280,34 +270,3 @@ def _each(connection: sa.Connection, column: str, values: Mapping[str, object]) 
     if values:
         one = sa.update(CONTENT).where(CONTENT.c.name == sa.bindparam("of")).values({column: sa.bindparam("value")})
         connection.execute(one, [{"of": bytes.fromhex(name), "value": value} for name, value in values.items()])
-
-
-def _connections(path: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        max_overflow=-1,
-        hide_parameters=True,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def connected(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # the driver's own transactions begin late; ours begin with BEGIN, below
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")  # what a power cut takes is looked at again
-
-    @sa.event.listens_for(engine, "begin")
-    def begun(connection: sa.Connection) -> None:
-        write = connection.get_execution_options().get("write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
-
-
-def _meaning(error: object, path: Path) -> Exception:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Locked(f"the books {path} were locked by another process for {BUSY_SECONDS:.0f} s")
-    return StorageUnusable(
-        f"the books {path} cannot be used: {error} ({name})", "Remove the file: the check then begins anew."
-    )

@@ -11,19 +11,17 @@ Invariants:
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError
 
+from daemon.small_file import AT_ONCE, SmallFile, slices
 from events.aip.model import Kind, Uuid
-from events.errors import ConfigError, Locked, StateDamaged, StorageUnusable
+from events.errors import ConfigError, StateDamaged, StorageUnusable
 from events.event import BEGINNING, Position, Type
 from events.log import Log
 
@@ -80,13 +78,9 @@ PARKED: Final = sa.Table(
 )
 
 PAGE: Final = 5000
-AT_ONCE: Final = 500
-"""How many values one IN takes."""
 
 CATCH_UP: Final = 20_000
 """Up to so many events that the log is ahead are read one by one; if it is more, `known` is made anew."""
-
-BUSY_SECONDS: Final = 30.0
 
 
 class FileKey(NamedTuple):
@@ -144,11 +138,12 @@ class State:
             self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageUnusable(f"the state {self.path} cannot be made: {error.strerror or error}") from error
-        self._engine = _connections(self.path)
+        self._file = SmallFile(self.path, "the state", damaged=StateDamaged)
+        self._transaction = self._file.transaction
         try:
             self._open()
         except BaseException:
-            self._engine.dispose()
+            self._file.close()
             raise
 
     def _open(self) -> None:
@@ -162,14 +157,6 @@ class State:
         elif found.get("format") != FORMAT:
             raise StateDamaged(f"the state {self.path} has format {found.get('format')!r}; known is {FORMAT!r}")
 
-    @contextmanager
-    def _transaction(self, *, write: bool = False) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.connect().execution_options(write=write) as connection, connection.begin():
-                yield connection
-        except DBAPIError as error:
-            raise _meaning(error.orig, self.path) from error
-
     # --- reading ------------------------------------------------------------------------------------------------
 
     def meta(self, key: str) -> str | None:
@@ -181,7 +168,7 @@ class State:
         """The digests of those objects of the kind that are known."""
         found: dict[Uuid, str] = {}
         with self._transaction() as connection:
-            for some in _slices(uuids):
+            for some in slices(uuids):
                 query = sa.select(KNOWN.c.uuid, KNOWN.c.digest).where(
                     KNOWN.c.kind == kind.value, KNOWN.c.uuid.in_(some)
                 )
@@ -193,7 +180,7 @@ class State:
         found: dict[Uuid, Kind] = {}
         every = [kind.value for kind in Kind]
         with self._transaction() as connection:
-            for some in _slices(uuids):
+            for some in slices(uuids):
                 query = sa.select(KNOWN.c.uuid, KNOWN.c.kind).where(KNOWN.c.kind.in_(every), KNOWN.c.uuid.in_(some))
                 found.update((uuid, Kind(kind)) for uuid, kind in connection.execute(query))
         return found
@@ -228,7 +215,7 @@ class State:
         wanted = set(keys)
         found: dict[FileKey, str] = {}
         with self._transaction() as connection:
-            for some in _slices({key.internal_id for key in wanted}):
+            for some in slices({key.internal_id for key in wanted}):
                 for internal_id, checksum, size, sha256 in connection.execute(
                     sa.select(FILE).where(FILE.c.internal_id.in_(some))
                 ):
@@ -252,7 +239,7 @@ class State:
         """The parked objects, or those of `uuids` that are, sorted by uuid, by pages."""
         columns = [PARKED.c[name] for name in Parked._fields]
         if uuids is not None:
-            for some in _slices(uuids):
+            for some in slices(uuids):
                 with self._transaction() as connection:
                     rows = connection.execute(sa.select(*columns).where(PARKED.c.uuid.in_(some))).all()
                 yield from (Parked(Kind(kind), *rest) for kind, *rest in rows)
@@ -288,7 +275,7 @@ class State:
                 rows = [{**key._asdict(), "sha256": sha256} for key, sha256 in files.items()]
                 row = insert(FILE)
                 connection.execute(row.on_conflict_do_update(set_={"sha256": row.excluded.sha256}), rows)
-            for some in _slices(cleared):
+            for some in slices(cleared):
                 connection.execute(sa.delete(PARKED).where(PARKED.c.uuid.in_(some)))
             if parked:
                 moment = now()
@@ -328,7 +315,7 @@ class State:
             _meta(connection, forgotten)
             connection.execute(sa.delete(KNOWN))
         taken = 0
-        for heads in _slices(log.heads(end), PAGE):
+        for heads in slices(log.heads(end), PAGE):
             self.remember(known=[Known(kind, uuid, digest) for uuid, _, digest, kind in heads])
             taken += len(heads)
         self.remember(meta={"log": log.identity, "log_position": str(end)})
@@ -336,7 +323,7 @@ class State:
 
     def _catch_up(self, log: Log, seen: Position) -> int:
         taken = 0
-        for entries in _slices(log.read(seen), 100):
+        for entries in slices(log.read(seen), 100):
             newest = {
                 event.uuid: Known(event.kind, event.uuid, None if event.type is Type.DELETE else event.digest)
                 for _, event in entries
@@ -347,7 +334,7 @@ class State:
 
     def close(self) -> None:
         """Give back the file. Nothing remembered depends on it."""
-        self._engine.dispose()
+        self._file.close()
 
 
 def _known(connection: sa.Connection, known: Sequence[Known]) -> None:
@@ -370,45 +357,3 @@ def _meta(connection: sa.Connection, meta: Mapping[str, str | None]) -> None:
             connection.execute(sa.delete(META).where(META.c.key == key))
         else:
             connection.execute(insert(META).values(key=key, value=value).on_conflict_do_update(set_={"value": value}))
-
-
-def _slices(values: Iterable[T], most: int = AT_ONCE) -> Iterator[list[T]]:
-    some: list[T] = []
-    for value in values:
-        some.append(value)
-        if len(some) == most:
-            yield some
-            some = []
-    if some:
-        yield some
-
-
-def _connections(path: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        max_overflow=-1,
-        hide_parameters=True,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def connected(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # the driver's own transactions begin late; ours begin with BEGIN, below
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-
-    @sa.event.listens_for(engine, "begin")
-    def begun(connection: sa.Connection) -> None:
-        write = connection.get_execution_options().get("write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
-
-
-def _meaning(error: object, path: Path) -> Exception:
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT")) or "no such" in str(error):
-        return StateDamaged(f"the state {path} is damaged: {error}")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Locked(f"the state {path} was locked by another process for {BUSY_SECONDS:.0f} s")
-    return StorageUnusable(f"the state {path} cannot be used: {error} ({name})")

@@ -17,9 +17,8 @@ Invariants:
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -27,12 +26,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError
 
 from daemon.losses import Loss
+from daemon.small_file import SmallFile, slices
 from daemon.target.ledger import Parked
 from events.aip.model import Kind, Uuid
-from events.errors import Locked, PreconditionError, StorageUnusable
+from events.errors import PreconditionError, StorageUnusable
 from events.event import Event, Position
 
 FORMAT: Final = "1"
@@ -44,8 +43,6 @@ VERSION: Final = "version"
 """`meta`: the release of the target's DSpace, and the day on which it was asked."""
 FILE: Final = "applied.sqlite"
 LOCK: Final = "applied.lock"
-AT_ONCE: Final = 500
-BUSY_SECONDS: Final = 30.0
 
 TABLES: Final = sa.MetaData()
 _META: Final = sa.Table(
@@ -162,11 +159,11 @@ class Books:
                 folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             except OSError as error:
                 raise StorageUnusable(f"the work folder {folder} cannot be made: {error.strerror}") from error
-        self._engine = _connections(self.path)
+        self._file = SmallFile(self.path, "the book")
         try:
             self._open(create=create)
         except BaseException:
-            self._engine.dispose()
+            self._file.close()
             raise
 
     @staticmethod
@@ -186,21 +183,13 @@ class Books:
                 "Use the version of aipstream that made them, or move the folder away and replay the log.",
             )
 
-    @contextmanager
-    def transaction(self, *, write: bool = False) -> Iterator[sa.Connection]:
+    def transaction(self, *, write: bool = False) -> AbstractContextManager[sa.Connection]:
         """A transaction of the books, for what reads or writes one of its tables. Raises Locked, StorageUnusable."""
-        try:
-            with self._engine.connect().execution_options(write=write) as connection, connection.begin():
-                yield connection
-        except DBAPIError as error:
-            name = getattr(error.orig, "sqlite_errorname", "") or ""
-            if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-                raise Locked(f"the books {self.path} were locked for {BUSY_SECONDS:.0f} s") from error
-            raise StorageUnusable(f"the books {self.path} cannot be used: {error.orig} ({name})") from error
+        return self._file.transaction(write=write)
 
     def close(self) -> None:
         """Give the file back."""
-        self._engine.dispose()
+        self._file.close()
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -219,7 +208,7 @@ class Books:
         """What is known of those objects; those that were never applied are left out."""
         found = {}
         with self.transaction() as connection:
-            for some in _slices(uuids):
+            for some in slices(uuids):
                 for row in connection.execute(sa.select(_APPLIED).where(_APPLIED.c.uuid.in_(some))):
                     found[row.uuid] = _standing(row)
         return found
@@ -228,7 +217,7 @@ class Books:
         """The objects on the target that stock finds by those names."""
         found: dict[str, set[Uuid]] = {}
         with self.transaction() as connection:
-            for some in _slices(names):
+            for some in slices(names):
                 query = sa.select(_APPLIED.c.name, _APPLIED.c.uuid).where(_APPLIED.c.state.in_(PRESENT))
                 for name, uuid in connection.execute(query.where(_APPLIED.c.name.in_(some))):
                     found.setdefault(name, set()).add(uuid)
@@ -308,7 +297,7 @@ class Books:
                     connection.execute(
                         sa.delete(_PARKED).where(_PARKED.c.uuid == row.uuid, _PARKED.c.position <= row.position)
                     )
-                for some in _slices(positions):
+                for some in slices(positions):
                     connection.execute(sa.delete(_LOSS).where(_LOSS.c.uuid.in_(some)))
                 _put(connection, _LOSS, [
                     {**loss._asdict(), "kind": loss.kind.value, "position": positions.get(loss.uuid, 0), "at": moment}
@@ -326,7 +315,7 @@ class Books:
     def unpark(self, uuids: Iterable[Uuid]) -> None:
         """Forget what was parked for those objects."""
         with self.transaction(write=True) as connection:
-            for some in _slices(uuids):
+            for some in slices(uuids):
                 connection.execute(sa.delete(_PARKED).where(_PARKED.c.uuid.in_(some)))
 
     def remember(self, key: str, value: str) -> None:
@@ -393,33 +382,6 @@ def _park(connection: sa.Connection, parked: Sequence[Parked]) -> None:
     )
 
 
-def _slices(values: Iterable[T]) -> Iterator[list[T]]:
-    every = list(values)
-    for start in range(0, len(every), AT_ONCE):
-        yield every[start : start + AT_ONCE]
-
-
 def now() -> str:
     """This moment, as `Event.commit_time` has it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _connections(path: Path) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        hide_parameters=True,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def connected(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # ours begin with BEGIN, below
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-
-    @sa.event.listens_for(engine, "begin")
-    def begun(connection: sa.Connection) -> None:
-        write = connection.get_execution_options().get("write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
