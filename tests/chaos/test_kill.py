@@ -12,7 +12,7 @@ from daemon.failpoint import NAMES
 from tests.chaos import test_kill_back as back
 from tests.chaos.wreck import Wreck
 
-ALONE = {"index.told", "replay.begun", "replay.shared"}
+ALONE = {"index.told"} | back.SEVERAL
 """What a round without an index, and with one replayer, does not come to."""
 
 NOT_PASSED = {

@@ -22,10 +22,13 @@ from tests.comparator import differences
 
 NOTHING_LONG = {f"AIPSTREAM_RETENTION_{key}": "0h" for key in ("ALL", "HOURLY", "DAILY", "MONTHLY")}
 
-VERBS = {
-    "restore": ({"restore", "replay"}, set()),
-    "over-backup": ({"restore", "replay"}, set()),
-    "undo": ({"restore", "replay"}, set()),
+SEVERAL = {"replay.begun", "replay.shared"}
+"""Passed where several processes replay; these verbs write by one."""
+
+VERBS: dict[str, tuple[set[str], set[str]]] = {
+    "restore": ({"restore", "replay"}, SEVERAL),
+    "over-backup": ({"restore", "replay"}, SEVERAL),
+    "undo": ({"restore", "replay"}, SEVERAL),
     "prune": ({"prune"}, set()),
     "keep": ({"keep"}, set()),
 }
