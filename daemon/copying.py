@@ -27,6 +27,7 @@ from daemon.config import Config, load
 from daemon.failpoint import failpoint
 from daemon.hold import hold
 from daemon.parts import blobs_of, lock_path, log_of, with_log
+from daemon.redaction import concealed
 from events.blobs import Blobs
 from events.errors import BlobMissing, ConfigError, GapInLog, Interrupted
 from events.event import BEGINNING, Position
@@ -240,7 +241,7 @@ def destination(
 
     One of the two may be that of this configuration: then only the other one is copied. Raises ConfigError if both are.
     """
-    other = load(file, _theirs(os.environ)) if file else config
+    other = concealed(load(file, _theirs(os.environ))) if file else config
     if log:
         other = with_log(other, log)
     if blobs:

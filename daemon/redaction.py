@@ -7,10 +7,13 @@ what looks like the password of a DSN, and the very passwords of the configured 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from events.errors import ConfigError, without_password
+
+if TYPE_CHECKING:
+    from daemon.config import Config
 
 SHORTEST: Final = 4
 """A password of fewer characters is only hidden in DSNs: it would be found in the middle of ordinary words."""
@@ -44,6 +47,18 @@ def conceal(secret: str) -> None:
     """Remember a secret that is no part of a DSN."""
     if len(secret) >= SHORTEST:
         _secrets.add(secret)
+
+
+def concealed(config: Config) -> Config:
+    """The same; from here on its passwords are hidden. Raises ConfigError as `protect` does."""
+    if config.source is not None:
+        protect("source", config.source.dsn)
+    for one in config.each():
+        protect(one.table.strip("[]"), one.target.dsn if one.target else "")
+    for one in config.each() or [config]:
+        conceal(one.index.password)
+    conceal(config.kafka.password)
+    return config
 
 
 def hide(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from daemon.cli.output import counted, dry_run_option, json_option, show, sized
-from daemon.cli.session import Session, concealed, pass_session
+from daemon.cli.session import Session, pass_session
 
 
 @click.command()
@@ -51,7 +51,7 @@ def copy(
     from daemon.progress import Progress
     from events.errors import BlobMissing
 
-    other = concealed(destination(config, file=file, log=log, blobs=blobs))
+    other = destination(config, file=file, log=log, blobs=blobs)
     stop = Stop()
     with stop.on_signals(), Progress("copying", "events") as progress:
         done = copy_configured(

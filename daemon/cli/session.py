@@ -34,6 +34,7 @@ class Session:
     def config(self) -> Config:
         """The configuration. Raises ConfigError. From here on its passwords are hidden wherever they would stand."""
         from daemon.config import load
+        from daemon.redaction import concealed
 
         config = concealed(load(self.path))
         return config.of(self.target) if self.target else config
@@ -48,17 +49,3 @@ class Session:
 
 
 pass_session = click.make_pass_decorator(Session)
-
-
-def concealed(config: Config) -> Config:
-    """The same; from here on its passwords are hidden."""
-    from daemon.redaction import conceal, protect
-
-    if config.source is not None:
-        protect("source", config.source.dsn)
-    for one in config.each():
-        protect(one.table.strip("[]"), one.target.dsn if one.target else "")
-    for one in config.each() or [config]:
-        conceal(one.index.password)
-    conceal(config.kafka.password)
-    return config

@@ -117,6 +117,21 @@ def test_another_configuration_names_the_copy(replicated: Place, other: Other, t
     assert_same(replicated, other)
 
 
+def test_the_secrets_of_the_other_configuration_are_hidden(replicated: Place, tmp_path: Path) -> None:
+    """By whoever reads it, the daemon's clock too."""
+    from daemon.config import load
+    from daemon.copying import destination
+    from daemon.redaction import hide
+
+    file = tmp_path / "secret.toml"
+    file.write_text(
+        '[log]\nurl = "kafka://127.0.0.1:9/x"\n[blobs]\nurl = "file:///x"\n'
+        '[kafka]\nuser = "u"\npassword = "never-to-be-told"\n'
+    )
+    destination(load(replicated.path), file=file)
+    assert hide("it was never-to-be-told") == "it was ***"
+
+
 def test_thinned_events_and_kept_moments_are_copied(
     replicated: Place, other: Other, monkeypatch: pytest.MonkeyPatch
 ) -> None:
