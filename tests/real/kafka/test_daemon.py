@@ -16,7 +16,9 @@ from daemon.config import load
 from daemon.failpoint import NAMES
 from daemon.parts import log_of
 from daemon.scratch import Cluster
+from events.blobs import open_blobs
 from events.log import Entry, copying_of, open_log
+from tests.chaos.test_kill_back import SEVERAL
 from tests.chaos.wreck import Begun, Wreck
 from tests.real.kafka.broker import Broker
 from tests.real.s3.server import S3Server
@@ -25,23 +27,23 @@ LARGEST = 2000
 """Small, so that many payloads go to the blob store."""
 
 PLACES = [
-    *(name for name in NAMES if name.startswith("kafka.")),
+    *(name for name in NAMES if name.partition(".")[0] in {"kafka", "capture", "replay"} and name not in SEVERAL),
     "kafka.committed:2",
-    "capture.appended",
-    "capture.confirmed",
-    "replay.written",
     "replay.committed:3",
 ]
-"""The boundaries of the log and those beside it; the others do not know what log it is, and are in tests/chaos."""
+"""Every boundary that a round passes, on either side of the log and in it."""
 
 
 class KafkaWreck(Wreck):
     """A place whose log is a topic."""
 
     servers = ""
+    bucket: str | None = None
 
     def configure(self, *, more: str = "", **keys: Any) -> None:
-        """As any other, with the log in Kafka."""
+        """As any other, with the log in Kafka, and the contents in the bucket if there is one."""
+        if self.bucket:
+            keys.setdefault("blobs", f'url = "{self.bucket}"')
         if not hasattr(self, "topic"):
             self.topic = f"place-{uuids.uuid4().hex[:12]}"
         super().configure(more=f"{more}\n[kafka]\nlease_seconds = 4.0\nlargest = {LARGEST}\n", **keys)
@@ -69,11 +71,29 @@ class KafkaWreck(Wreck):
         return found
 
 
+@pytest.fixture(scope="module")
+def filled(begun: Begun, s3_server: S3Server) -> Iterator[str]:
+    """A bucket with the contents of the place that all begin with; what is added is under names of its own."""
+    url = "s3://kafka/begun"
+    s3_server.bucket("kafka")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3_server.environment.items():
+            patch.setenv(name, value)
+        old, store = open_blobs(f"file://{begun.folder}/blobs"), open_blobs(url, create=True)
+        for name in old.list():
+            with old.open(name) as content:
+                store.put(content)
+        store.flush()
+        yield url
+
+
 @pytest.fixture
-def wreck(cluster: Cluster, broker: Broker, begun: Begun, tmp_path: Path) -> Iterator[KafkaWreck]:
-    """All of it has been replicated once, followed by its WAL."""
+def wreck(cluster: Cluster, broker: Broker, begun: Begun, filled: str, tmp_path: Path) -> Iterator[KafkaWreck]:
+    """All of it has been replicated once, followed by its WAL; the log is a topic, the contents are in a bucket."""
     KafkaWreck.servers = broker.servers
     made = KafkaWreck(cluster, begun.templates, tmp_path, "wal")
+    made.bucket = filled
+    made.configure()
     made.take_over(begun)
     yield made
     made.close()
