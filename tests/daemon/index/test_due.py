@@ -65,15 +65,18 @@ def test_a_right_on_an_item_makes_it_due_though_its_date_stands(site: Site) -> N
 @pytest.mark.parametrize("edit", ["create_item", "withdraw", "reinstate", "map_item", "unmap_item", "move_item",
                                   "toggle_discoverable", "embargo_file"])
 def test_an_edit_of_an_item_makes_that_item_due(site: Site, edit: str) -> None:
-    """One edit, one row; and one for each far end of its relationships, if its coming or going changed those."""
+    """One edit, one row; and one for each far end of its relationships and each other version of it, if its coming or
+    going changed those: which version is the latest stands in the documents of all.
+    """
     rows = site.done(edit)
     assert {(row.kind.value, row.act) for row in rows.values()} == {("item", "index")}
     if len(rows) > 1:
         related = site.sql(
             "select left_id::text, right_id::text from relationship where left_id = any (%s::uuid[]) "
-            "and right_id = any (%s::uuid[])",
-            list(rows),
-            list(rows),
+            "and right_id = any (%s::uuid[]) union all select one.item_id::text, other.item_id::text "
+            "from versionitem one join versionitem other using (versionhistory_id) where one.item_id <> other.item_id "
+            "and one.item_id = any (%s::uuid[]) and other.item_id = any (%s::uuid[])",
+            *[list(rows)] * 4,
         )
         assert set(rows) == {uuid for pair in related for uuid in pair}
 
