@@ -17,6 +17,7 @@ UUIDs are the source's, except `alias.target` and `reindex.uuid`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ FORMAT = 3
 LOCK = 0x61697073  # "aips": one replayer a target database
 WORKERS = 0x61697077  # "aipw": shared by the processes that write for it
 PATIENCE = 60_000  # milliseconds to wait for the workers of a replayer that is gone
+LATE_SECONDS = 5.0  # to wait for the server process of a replayer that was killed: it may be at a statement
 
 DDL = """
 CREATE SCHEMA IF NOT EXISTS aipstream;
@@ -117,11 +119,19 @@ def exists(connection: Connection) -> bool:
 
 
 def lock(connection: Connection) -> None:
-    """Take the one replayer's place for as long as the connection lives. Raises Locked."""
+    """Take the one replayer's place for as long as the connection lives. Raises Locked.
+
+    The place of one that was killed is free when its server process has noticed, which is waited for.
+    """
+    until = time.monotonic() + LATE_SECONDS
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-        if not cursor.fetchone()[0]:  # type: ignore[index]
-            raise Locked("[target] another aipstream is replaying into this database")
+        while True:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+            if cursor.fetchone()[0]:  # type: ignore[index]
+                return
+            if time.monotonic() > until:
+                raise Locked("[target] another aipstream is replaying into this database")
+            time.sleep(0.1)
 
 
 def fence(connection: Connection) -> None:
