@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast check format bench lock clean
+.PHONY: help install demo test test-fast hunt check format bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ test: $(VENV)/.development ## every test, on a real PostgreSQL, DSpace, Kafka an
 test-fast: $(VENV)/.development ## the tests without the real DSpace, Kafka and S3 server
 	@ops/prepare postgresql
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/real $(ARGS)
+
+hunt: $(VENV)/.development ## the property tests on examples that no run has seen (HUNT=20 times as many)
+	@ops/prepare postgresql
+	@HUNT=$${HUNT:-20} $(BIN)/python -m pytest -n 2 --timeout 0 -m hypothesis --ignore tests/real --ignore tests/chaos $(ARGS)
 
 check: $(VENV)/.development ## ruff, mypy, docs in step with the code
 	@$(BIN)/ruff check .

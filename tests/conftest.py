@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from daemon.scratch import Cluster
+from tests import hunting
 
+hunting.begin()
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

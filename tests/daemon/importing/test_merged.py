@@ -11,10 +11,11 @@ from daemon.importing.renamed import parts, renamed
 from events.aip.model import Aip, Kind
 from events.aip.order import canonical
 from tests.events.aip.strategies import aips
+from tests.hunting import examples
 
 NOW = "2026-01-31T12:00:00.000000Z"
 KINDS = st.sampled_from([Kind.PERSON, Kind.GROUP, Kind.SITE, Kind.COMMUNITY, Kind.COLLECTION, Kind.ITEM])
-slow = settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+slow = settings(max_examples=examples(60), suppress_health_check=list(HealthCheck), deadline=None)
 
 
 @slow

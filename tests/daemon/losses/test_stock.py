@@ -29,6 +29,7 @@ from events.aip.model import (
 )
 from events.aip.order import canonical
 from tests.events.aip.strategies import aips, wild
+from tests.hunting import examples
 
 KINDS = st.sampled_from(Kind)
 OBJECTS = KINDS.flatmap(aips)
@@ -62,7 +63,7 @@ def codes(before: Aip, after: Aip | None) -> set[str]:
     return {loss.code for loss in losses(before, after)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(OBJECTS | wild())
 def test_an_object_loses_nothing_to_itself(aip: Aip) -> None:
     """Whatever it holds; and its natural form differs from it in nothing but UUIDs."""
@@ -70,7 +71,7 @@ def test_an_object_loses_nothing_to_itself(aip: Aip) -> None:
     assert all("uuid" in loss.code for loss in losses(aip, natural(aip))) or aip.kind in (Kind.REGISTRY, Kind.TOMBSTONE)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(OBJECTS)
 def test_natural_names_are_natural_already(aip: Aip) -> None:
     """Naming parts anew changes nothing the second time."""
@@ -87,7 +88,7 @@ def _plain(aip: Aip) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(OBJECTS.filter(_plain), st.sampled_from(["7.6", "7.6.1", "8.2", "9", "10.0"]))
 def test_replacing_what_was_restored_changes_nothing(aip: Aip, version: str) -> None:
     """A second run of the same package onto its own result leaves it, but for what each restore notes of itself."""
@@ -101,7 +102,7 @@ def test_replacing_what_was_restored_changes_nothing(aip: Aip, version: str) -> 
     assert restored(aip, version, existing=second) == second
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(OBJECTS, st.sampled_from(["7.6.6", "8.2", "9", "10"]))
 def test_an_export_says_the_same_of_what_it_said(aip: Aip, version: str) -> None:
     """What an export leaves loses nothing to another export."""
@@ -110,7 +111,7 @@ def test_an_export_says_the_same_of_what_it_said(aip: Aip, version: str) -> None
         assert exported(once, version) == once
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(OBJECTS, st.sampled_from(["7.6.6", "10"]))
 def test_every_difference_has_its_code(aip: Aip, version: str) -> None:
     """No object, however odd, loses something that nobody has a name for."""

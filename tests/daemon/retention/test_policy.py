@@ -16,6 +16,7 @@ from events.errors import ConfigError
 from events.event import Event
 from events.log import Log, open_log, retention_of
 from tests.events.samples import deletion, event
+from tests.hunting import examples
 
 NOW = datetime(2026, 3, 15, 10, 30, tzinfo=UTC)
 
@@ -67,7 +68,7 @@ policies = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(rows=events_of_a_year, policy=policies, marks=st.lists(st.integers(0, 60), max_size=3), twice=policies)
 def test_every_kept_moment_stays_as_it_was(
     tmp_path_factory: pytest.TempPathFactory,

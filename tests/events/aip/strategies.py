@@ -100,13 +100,18 @@ def wild(draw: st.DrawFn, kind: Kind | None = None) -> Aip:
 
 
 class _Pool:
-    """UUIDs, each handed out once."""
+    """UUIDs, each handed out once, also where hypothesis lets its random numbers repeat."""
 
     def __init__(self, draw: st.DrawFn) -> None:
         self.random = draw(st.randoms(use_true_random=False))
+        self.given: set[str] = set()
 
     def __call__(self) -> str:
-        return str(uuids.UUID(int=self.random.getrandbits(128), version=4))
+        number = self.random.getrandbits(128)
+        while (drawn := str(uuids.UUID(int=number % 2**128, version=4))) in self.given:
+            number += 1
+        self.given.add(drawn)
+        return drawn
 
 
 @st.composite

@@ -15,9 +15,10 @@ from events.aip.model import Aip, Kind, Tombstone, derived_uuid
 from events.errors import InvalidAip
 from tests.events.aip.strategies import aips
 from tests.events.aip.test_structure import ITEM, item
+from tests.hunting import examples
 
 GOOD = write(item())
-RELAXED = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">
 <!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]><mets xmlns="http://www.loc.gov/METS/">&c;</mets>"""

@@ -12,8 +12,9 @@ from events.aip.model import Aip, Kind
 from events.aip.order import LISTS
 from tests.events.aip import strategies
 from tests.events.aip.strategies import aips, wild
+from tests.hunting import examples
 
-RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -14,9 +14,10 @@ from events.aip import links, markup, read, write
 from events.aip.model import Aip, Kind, Name, Policy, Value
 from events.aip.stock import reference
 from events.errors import InvalidAip
+from tests.hunting import examples
 
 ITEM, FILE, TEXT = (f"6b0c6d0e-0000-4000-8000-00000000000{digit}" for digit in "123")
-RELAXED = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=examples(80), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def wrap(section: str, identity: str, label: str, content: str) -> str:

@@ -16,9 +16,13 @@ from events.aip.model import Aip, Kind, derived_uuid
 from events.aip.surroundings import Inside, Surroundings, package_name
 from tests import schemas
 from tests.events.aip import strategies
+from tests.hunting import examples
 
 RELAXED = settings(
-    max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    max_examples=examples(25),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
 )
 
 

@@ -27,8 +27,9 @@ from events.aip.model import (
     derived_uuid,
 )
 from tests.events.aip.strategies import aips, wild
+from tests.hunting import examples
 
-RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 NS = {"m": markup.METS, "x": markup.XLINK, "dim": markup.DIM, "r": markup.RIGHTS, "p": markup.PREMIS}
 MANIFESTS = [Kind.SITE, Kind.COMMUNITY, Kind.COLLECTION, Kind.ITEM]
 NCNAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]*")

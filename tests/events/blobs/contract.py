@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from events.blobs import PLAIN, Blobs, Digests, open_blobs
 from events.errors import BlobMissing, InvalidAip
+from tests.hunting import examples
 
 HOSTILE = ["", "..", "../../etc/passwd", "A" * 64, "a" * 63, "a" * 65, "a" * 64 + "\n", "/" * 64, "g" * 64, "é" * 64]
 
@@ -88,7 +89,7 @@ class BlobsContract:
         assert isinstance(blobs, Blobs)
 
     @settings(
-        max_examples=50,
+        max_examples=examples(50),
         deadline=None,
         # The test is the same for each back end, and no example is kept between them.
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],

@@ -20,6 +20,7 @@ from events.errors import GapInLog
 from events.event import Event
 from events.log import Entry, Log, open_log
 from tests.events.samples import any_event, deletion, event, time_of, uuid_of
+from tests.hunting import examples
 
 
 class LogContract:
@@ -105,7 +106,7 @@ class LogContract:
         assert log.identity
         assert reopen().identity == log.identity
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(events=st.lists(any_event, max_size=5))
     def test_any_event_comes_back_as_it_was(self, log: Log, events: list[Event]) -> None:
         """decode(encode(x)) == x, by every way to read."""

@@ -20,8 +20,9 @@ from events.package.listing import no_package, packages
 from events.package.reading import open_package
 from tests.events.package.composed import bag_entries, item, item_entries, item_payload, tarred, zipped
 from tests.events.package.test_stock_zips import collection, site
+from tests.hunting import examples
 
-RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 
 FORMS: dict[str, Callable[[Path], Path]] = {
     "deflated": lambda path: zipped(path, item_entries()),

@@ -21,8 +21,9 @@ from events.package.reading import open_package
 from events.package.writing import Part, write_manifest, write_zip
 from tests.events.aip.strategies import aips
 from tests.events.aip.test_structure import item
+from tests.hunting import examples
 
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 SURROUNDINGS = Surroundings()
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from daemon import failpoint as failpoints
 from tests.daemon.export.composed import uuid_of
 from tests.daemon.export.ocfl.living import Living, object_files, says_the_log, valid
+from tests.hunting import examples
 
 NAMES = st.sampled_from(["a.txt", "../../x", "b.tar.gz", "x" * 300, "ü\n.pdf", "..", ""])
 CONTENTS = st.binary(max_size=3)
@@ -49,7 +50,7 @@ def take(living: Living, step: tuple[Any, ...]) -> None:
         living.archive()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEP, max_size=12))
 def test_any_log_is_archived_as_it_is_in_one_run_or_in_many(steps: list[tuple[Any, ...]]) -> None:
     """Edits, deletions and returns, hostile names, equal contents; with runs in between at any place."""
@@ -72,7 +73,7 @@ class Cut(Exception):
     """The process ends here."""
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEP, max_size=10), st.integers(1, 12))
 def test_a_run_that_ends_anywhere_is_made_up_for_by_the_next(steps: list[tuple[Any, ...]], where: int) -> None:
     """At any fail point of the last of the runs."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from daemon.scratch import Cluster
 from daemon.target.native.stage import Stage, prepare
+from tests.hunting import examples
 
 MARKS = ["\\N", "\\.", "\\", "\t\n\r"]
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -22,7 +23,7 @@ def connection(cluster: Cluster) -> psycopg2.extensions.connection:
     opened.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=8))
 def test_every_text_survives_the_way_into_a_staged_table(
     connection: psycopg2.extensions.connection, rows: list[tuple[str | None, str | None]]

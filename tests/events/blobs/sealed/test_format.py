@@ -17,6 +17,7 @@ from events.blobs.content import chunks
 from events.blobs.sealed.format import FRAME, LONGEST, TAG, Damaged, NotSealed, Opening, Sealing, parse
 from events.blobs.sealed.library import public_of
 from tests.events.blobs.contract import digests_of
+from tests.hunting import examples
 
 PRIVATE = bytes(range(32))
 PUBLIC = public_of(PRIVATE)
@@ -52,7 +53,7 @@ def opened(blob: bytes, private: bytes = PRIVATE) -> bytes:
     return content
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.one_of(st.integers(0, 3 * FRAME), st.sampled_from(BORDERS)), st.integers(0, 255))
 def test_what_was_sealed_is_opened(size: int, seed: int) -> None:
     """Of any size, around the borders of frames too; each frame costs 16 bytes."""
