@@ -31,8 +31,9 @@ from daemon.redaction import concealed
 from events.blobs import Blobs
 from events.errors import BlobMissing, ConfigError, GapInLog, Interrupted
 from events.event import BEGINNING, Position
-from events.log import Log, copying_of, retention_of
+from events.log import Log
 from events.log.chain import Record
+from events.log.opening import copying_of, retention_of
 
 MOST_RECORDS: Final = 1000
 MOST_BYTES: Final = 16 * 1024 * 1024

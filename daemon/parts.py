@@ -49,8 +49,9 @@ from daemon.target.replay import NativeTarget
 from events.aip.model import Kind, Uuid
 from events.blobs import Blobs, Keys, open_blobs
 from events.errors import ConfigError, PreconditionError, SourceUnreachable, TargetUnreachable, without_password
-from events.log import Log, open_log
+from events.log import Log
 from events.log.kafka_settings import Settings
+from events.log.opening import open_log
 
 
 def state_url(config: Config) -> str:

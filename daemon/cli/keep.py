@@ -28,7 +28,7 @@ def keep(
     from daemon.positions import chosen
     from daemon.retention.exact import inexact, warning
     from events.errors import ConfigError
-    from events.log import retention_of
+    from events.log.opening import retention_of
 
     with closing(log_of(session.config)) as log:
         retention = retention_of(log)

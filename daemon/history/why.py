@@ -14,7 +14,8 @@ from daemon.target.ledger import Parked
 from events.aip.model import Aip, Kind, Uuid
 from events.errors import InvalidAip
 from events.event import Event, Position, Type, decompress, lsn_text
-from events.log import Log, thinned_of
+from events.log import Log
+from events.log.opening import thinned_of
 
 
 class Step(NamedTuple):

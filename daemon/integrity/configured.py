@@ -20,8 +20,9 @@ from daemon.retention.configured import lock_path as prune_lock
 from events.blobs import Blobs
 from events.errors import ConfigError, Interrupted
 from events.event import BEGINNING, Position
-from events.log import Log, in_kafka
-from events.log.inspecting import Inspecting, inspecting_of, mending_of
+from events.log import Log
+from events.log.inspecting import Inspecting
+from events.log.opening import in_kafka, inspecting_of, mending_of
 
 
 class Checked(NamedTuple):

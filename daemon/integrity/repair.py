@@ -37,9 +37,10 @@ from daemon.integrity.records import (
 from daemon.parts import Capturing, capturing
 from events.errors import AipstreamError, ChecksumMismatch, ConfigError, GapInLog, Interrupted
 from events.event import Position
-from events.log import Log, copying_of
+from events.log import Log
 from events.log.chain import Record
-from events.log.inspecting import Fault, Inspecting, Mending, inspecting_of, mending_of
+from events.log.inspecting import Fault, Inspecting, Mending
+from events.log.opening import copying_of, inspecting_of, mending_of
 
 MENDED, CAPTURED, LOST, LEFT = "mended", "captured", "lost", "left"
 """What became of a damage: it is as it was; the object was captured anew, and that state is lost; that state is lost,

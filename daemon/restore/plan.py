@@ -23,7 +23,8 @@ from daemon.dspace.facets import FACETS, Options
 from daemon.target import ledger
 from events.aip.model import KIND_ORDER, Kind, Uuid
 from events.event import Position, decompress
-from events.log import Log, thinned_of
+from events.log import Log
+from events.log.opening import thinned_of
 
 What = Literal["put", "delete"]
 

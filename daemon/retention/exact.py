@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from events.aip.model import Uuid
 from events.event import Position
-from events.log import Log, thinned_of
+from events.log import Log
+from events.log.opening import thinned_of
 
 
 def inexact(log: Log, at: Position, only: Mapping[Uuid, Position] | None = None) -> int:

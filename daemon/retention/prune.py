@@ -27,7 +27,8 @@ from daemon.retention.policy import Policy, moments, text_of, thinnable
 from events.blobs import Blobs, Sweeping
 from events.blobs.together import together
 from events.event import BEGINNING, Position
-from events.log import Log, retention_of
+from events.log import Log
+from events.log.opening import retention_of
 
 AT_ONCE: Final = 2000
 

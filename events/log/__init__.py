@@ -1,4 +1,4 @@
-"""The log: the port that every back end serves, and `open_log`, the only door to them.
+"""The log: the port that every back end serves. `events.log.opening` is the only door to them.
 
 Invariants that the contract tests (`tests/events/log/contract.py`) put to every back end:
 
@@ -11,15 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeGuard, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from events.aip.model import Kind, Uuid
 from events.event import BEGINNING, Event, Position
 from events.log.chain import Record
-
-if TYPE_CHECKING:
-    from events.log.kafka import KafkaLog
-    from events.log.kafka_settings import Settings
 
 
 class Entry(NamedTuple):
@@ -196,84 +192,3 @@ class Copying(Protocol):
     def extend(self, records: Sequence[Record]) -> None:
         """Append those records as they are, durably. Raises GapInLog unless they follow the end and are chained."""
         ...
-
-
-def open_log(url: str, *, create: bool = False, kafka: Settings | None = None) -> Log:
-    """The log behind a URL: `sqlite:///path`, or `kafka://host:port/topic` with its settings.
-
-    Raises ConfigError for an unknown scheme or a missing log.
-    """
-    from events.errors import ConfigError
-
-    if url.startswith("sqlite:"):
-        from events.log.sqlite import SqliteLog
-
-        return SqliteLog(url, create=create)
-    if url.startswith("kafka:"):
-        try:
-            from events.log.kafka import KafkaLog
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                f"a log in Kafka needs the Python package {error.name}", "pip install aipstream[kafka]"
-            ) from error
-        if kafka is None:
-            raise ConfigError("a log in Kafka needs its settings", "Open it through `daemon.parts.log_of`.")
-        return KafkaLog(url, kafka, create=create)
-    raise ConfigError(
-        f"[log] url: no log back end for {url.partition(':')[0]!r}",
-        "Use sqlite:///path/to/log.sqlite or kafka://host:port/topic",
-    )
-
-
-def in_kafka(log: Log) -> TypeGuard[KafkaLog]:
-    """Whether that log is one in Kafka."""
-    try:
-        from events.log.kafka import KafkaLog
-    except ModuleNotFoundError:
-        return False
-    return isinstance(log, KafkaLog)
-
-
-def retention_of(log: Log) -> Retention:
-    """What takes old events out of that log. Raises ConfigError for a back end that has its own ways."""
-    from events.errors import ConfigError
-    from events.log.sqlite import SqliteLog
-    from events.log.sqlite_retention import SqliteRetention
-
-    if isinstance(log, SqliteLog):
-        return SqliteRetention(log)
-    raise ConfigError(
-        "a log in Kafka keeps every event: nothing is pruned, and no moment has to be marked to be kept",
-        "To make it smaller, copy it into SQLite (`aipstream copy`), prune that, and copy it into a new topic.",
-    )
-
-
-def thinned_of(log: Log) -> Thinned:
-    """What says how much of a log was taken away: of every back end, for a copy has of such events no more than the log
-    that was copied.
-    """
-    from events.errors import ConfigError
-    from events.log.sqlite import SqliteLog
-    from events.log.sqlite_retention import SqliteThinned
-
-    if isinstance(log, SqliteLog):
-        return SqliteThinned(log)
-    if in_kafka(log):
-        log.end()
-        return SqliteThinned(log.index)
-    raise ConfigError("of this log it is not known what was taken away")
-
-
-def copying_of(log: Log) -> Copying:
-    """What copies that log, or makes it a copy. Raises ConfigError for a back end that cannot."""
-    from events.errors import ConfigError
-    from events.log.sqlite import SqliteLog
-    from events.log.sqlite_copying import SqliteCopying
-
-    if isinstance(log, SqliteLog):
-        return SqliteCopying(log)
-    if in_kafka(log):
-        from events.log.kafka_copying import KafkaCopying
-
-        return KafkaCopying(log)
-    raise ConfigError("this log cannot be copied record by record")

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Protocol
 
 from events.aip.model import Uuid
 from events.event import Position
-from events.log import Log, in_kafka
 from events.log.chain import Record
 
 
@@ -167,32 +166,3 @@ class Mending(Protocol):
     def lost(self, after: Position = 0) -> Iterator[tuple[Position, Claimed, str]]:
         """The events that were marked as lost, with why."""
         ...
-
-
-def inspecting_of(log: Log) -> Inspecting:
-    """What looks through that log. Raises ConfigError for a back end that cannot."""
-    from events.errors import ConfigError
-    from events.log.sqlite import SqliteLog
-    from events.log.sqlite_inspect import SqliteInspecting
-
-    if isinstance(log, SqliteLog):
-        return SqliteInspecting(log)
-    if in_kafka(log):
-        from events.log.kafka_inspect import KafkaInspecting
-
-        return KafkaInspecting(log)
-    raise ConfigError("this log cannot be looked through record by record")
-
-
-def mending_of(log: Log) -> Mending:
-    """What puts that log right. Raises ConfigError for a back end that cannot."""
-    from events.errors import ConfigError
-    from events.log.sqlite import SqliteLog
-    from events.log.sqlite_mend import SqliteMending
-
-    if isinstance(log, SqliteLog):
-        return SqliteMending(log)
-    raise ConfigError(
-        "a log in Kafka cannot be mended in its place: what is in a topic stays as it is",
-        "Copy a whole copy of it into a new topic: `aipstream copy`. Contents come back by `aipstream snapshot`.",
-    )

@@ -28,7 +28,8 @@ from daemon.verify import verify
 from events.aip.model import Kind
 from events.blobs import open_blobs
 from events.event import Event
-from events.log import Log, open_log
+from events.log import Log
+from events.log.opening import open_log
 from ops.bench import live, process
 from ops.bench.site import Site
 

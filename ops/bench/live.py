@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import psycopg2
 
-from events.log import Log, open_log
+from events.log import Log
+from events.log.opening import open_log
 from ops.bench import process
 from ops.bench.site import Site
 

@@ -17,7 +17,7 @@ from daemon.catch_up import replay_current
 from daemon.config import load
 from daemon.positions import own_position
 from daemon.scratch import Cluster
-from events.log import open_log
+from events.log.opening import open_log
 from tests.chaos.wreck import Wreck
 from tests.daemon.cli.place import Templates
 

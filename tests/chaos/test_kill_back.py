@@ -16,7 +16,7 @@ import pytest
 from daemon.failpoint import NAMES
 from daemon.scratch import Cluster
 from events.blobs.local import LocalBlobs
-from events.log import open_log, retention_of
+from events.log.opening import open_log, retention_of
 from tests.chaos.wreck import Begun, Wreck
 from tests.comparator import differences
 

@@ -12,7 +12,7 @@ import pytest
 from daemon.target.batch import decode
 from events.aip.model import Kind
 from events.event import Event
-from events.log import open_log
+from events.log.opening import open_log
 from tests.chaos.wreck import Wreck
 
 

@@ -15,7 +15,8 @@ from daemon.scratch import Cluster
 from daemon.source import publication, slot
 from daemon.source.identity import accept, observed
 from daemon.source.state import State
-from events.log import Entry, open_log
+from events.log import Entry
+from events.log.opening import open_log
 from tests.daemon.cli.place import Done, Place, Templates
 
 AIPSTREAM = Path(sys.executable).with_name("aipstream")

@@ -25,7 +25,7 @@ from daemon.source.wal import WalSource
 from daemon.target.applied import Applied
 from daemon.target.replay import NativeTarget
 from events.blobs import open_blobs
-from events.log import open_log
+from events.log.opening import open_log
 from tests.comparator import differences
 
 _counter = iter(range(1_000_000))

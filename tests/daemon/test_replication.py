@@ -16,7 +16,7 @@ from daemon.sample.edits.core import EDITS, NothingToEdit
 from daemon.scratch import Cluster
 from daemon.target import ledger
 from events.errors import GapInLog
-from events.log import open_log
+from events.log.opening import open_log
 from tests.comparator import row_versions
 from tests.daemon.pair import Pair
 

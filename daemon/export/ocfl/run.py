@@ -30,7 +30,8 @@ from events.aip.model import Aip, Kind, Uuid
 from events.blobs import Blobs
 from events.errors import AipstreamError, InvalidPackage, StorageUnusable
 from events.event import BEGINNING, Position
-from events.log import Log, thinned_of
+from events.log import Log
+from events.log.opening import thinned_of
 from events.ocfl import inventory as inventories
 from events.ocfl.layout import identifier, place
 from events.ocfl.reading import OcflObject

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from events.log import open_log
+from events.log.opening import open_log
 from events.ocfl.reading import OcflObject, objects
 from tests.daemon.cli.place import Place
 from tests.daemon.export.ocfl.living import Living, says_the_log, valid

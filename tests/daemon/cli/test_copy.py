@@ -15,7 +15,7 @@ import pytest
 
 from events.blobs import open_blobs
 from events.blobs.local import LocalBlobs
-from events.log import copying_of, open_log
+from events.log.opening import copying_of, open_log
 from tests.daemon.cli.place import Place, eventually
 
 

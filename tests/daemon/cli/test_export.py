@@ -15,7 +15,7 @@ import pytest
 from daemon.export.moment import Moment
 from daemon.scratch import Cluster
 from events.aip.model import Aip, Kind
-from events.log import open_log
+from events.log.opening import open_log
 from events.package import Package
 from events.package.reading import open_package
 from tests.daemon.cli.place import Place, Templates, eventually

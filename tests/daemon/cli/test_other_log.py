@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from events.log import open_log
+from events.log.opening import open_log
 from tests.daemon.cli.place import Place
 
 

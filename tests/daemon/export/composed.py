@@ -34,7 +34,7 @@ from events.aip.model import (
 )
 from events.blobs import open_blobs
 from events.event import Event, Type, compress
-from events.log import open_log
+from events.log.opening import open_log
 
 SITE = "00000000-0000-4000-8000-000000000000"
 

@@ -297,7 +297,7 @@ from daemon.export.moment import Moment
 from daemon.export.packages import Packages
 from daemon.export.run import Choice, export
 from events.blobs import open_blobs
-from events.log import open_log
+from events.log.opening import open_log
 import events.package.writing as writing
 def halt(*given):
     os.kill(os.getpid(), signal.SIGKILL)

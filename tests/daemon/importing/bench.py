@@ -21,7 +21,8 @@ from daemon.scratch import Cluster
 from daemon.target.replay import NativeTarget
 from events.aip.model import Aip
 from events.blobs import Blobs, open_blobs
-from events.log import Log, open_log
+from events.log import Log
+from events.log.opening import open_log
 from tests.comparator import differences, row_versions
 from tests.daemon.pair import Pair
 

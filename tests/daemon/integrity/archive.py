@@ -15,8 +15,7 @@ from daemon.integrity.check import Budget, Check
 from daemon.integrity.report import Finding, Report, report
 from events.blobs import open_blobs
 from events.event import compress
-from events.log import open_log
-from events.log.inspecting import inspecting_of
+from events.log.opening import inspecting_of, open_log
 from tests.events.samples import deletion, event
 
 

@@ -17,8 +17,8 @@ from daemon.integrity import check as checks
 from daemon.integrity.check import Budget
 from events.blobs import open_blobs
 from events.blobs.local import LocalBlobs
-from events.log import open_log, retention_of
 from events.log.inspecting import Fault
+from events.log.opening import open_log, retention_of
 from tests.daemon.integrity.archive import Archive, content, make, name
 from tests.events.log import damage
 from tests.events.samples import event, time_of, uuid_of

@@ -19,7 +19,7 @@ from daemon.config import load
 from daemon.sample.edits import Editor, NothingToEdit
 from daemon.scratch import Cluster
 from events.event import Event, Position
-from events.log import open_log
+from events.log.opening import open_log
 from tests.chaos.wreck import Begun, Wreck
 from tests.comparator import End, compared
 from tests.daemon.cli.place import Templates

@@ -18,7 +18,7 @@ from daemon.retention.prune import prune
 from daemon.sample.edits import EDITS
 from daemon.scratch import Cluster
 from events.blobs.local import LocalBlobs
-from events.log import open_log
+from events.log.opening import open_log
 from tests.chaos.wreck import Begun
 from tests.comparator import End
 from tests.daemon.cli.place import Templates

@@ -108,7 +108,7 @@ def test_killed_anywhere_it_can_simply_be_run_again(story: tuple[Pair, list[Reco
     pair.target.close()
     code = (
         "import sys\nfrom pathlib import Path\nfrom daemon.target.replay import NativeTarget\n"
-        "from events.blobs import open_blobs\nfrom events.log import open_log\n"
+        "from events.blobs import open_blobs\nfrom events.log.opening import open_log\n"
         "from tests.daemon.restore.test_restore import restore\nimport daemon.restore.apply as apply\n"
         "apply.AT_ONCE = 5\n"
         "target = NativeTarget(sys.argv[1], Path(sys.argv[2]), open_blobs(sys.argv[3]), open_log(sys.argv[4]))\n"

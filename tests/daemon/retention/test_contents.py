@@ -15,7 +15,8 @@ import pytest
 from daemon.retention.policy import FOREVER, Policy
 from daemon.retention.prune import prune
 from events.blobs.local import LocalBlobs
-from events.log import Log, open_log, retention_of
+from events.log import Log
+from events.log.opening import open_log, retention_of
 from tests.events.samples import event
 
 NOTHING_LONG = Policy(*[timedelta(0)] * 4)

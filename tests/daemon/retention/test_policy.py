@@ -14,7 +14,8 @@ from daemon.retention.prune import kept_positions, prune
 from events.blobs import open_blobs
 from events.errors import ConfigError
 from events.event import Event
-from events.log import Log, open_log, retention_of
+from events.log import Log
+from events.log.opening import open_log, retention_of
 from tests.events.samples import deletion, event
 from tests.hunting import examples
 

@@ -13,7 +13,7 @@ from daemon.source.emitter import Emitter, instant
 from daemon.source.poll import PollSource
 from daemon.source.state import State
 from events.blobs import open_blobs
-from events.log import open_log
+from events.log.opening import open_log
 from tests.daemon.source.site import OPTIONS
 
 

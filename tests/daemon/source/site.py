@@ -23,7 +23,8 @@ from daemon.source.state import State
 from events.aip.model import Kind
 from events.blobs import Blobs, open_blobs
 from events.event import Event
-from events.log import Log, open_log
+from events.log import Log
+from events.log.opening import open_log
 
 OPTIONS = Options()
 VERSION = "9"

@@ -10,7 +10,8 @@ from daemon.source.state import CATCH_UP, FileKey, Known, Parked, State
 from events.aip.model import Kind
 from events.errors import ConfigError, StateDamaged
 from events.event import Event, Type
-from events.log import Log, open_log
+from events.log import Log
+from events.log.opening import open_log
 
 
 @pytest.fixture

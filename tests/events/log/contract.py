@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from events.aip.model import Kind
 from events.errors import GapInLog
 from events.event import Event
-from events.log import Entry, Log, open_log
+from events.log import Entry, Log
+from events.log.opening import open_log
 from tests.events.samples import any_event, deletion, event, time_of, uuid_of
 from tests.hunting import examples
 

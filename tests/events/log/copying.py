@@ -11,8 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from events.errors import ConfigError, GapInLog
-from events.log import Log, copying_of, open_log, retention_of
+from events.log import Log
 from events.log.chain import NO_CHAIN, Record, recorded
+from events.log.opening import copying_of, open_log, retention_of
 from events.log.sqlite import SqliteLog
 from tests.events.samples import deletion, event, uuid_of
 

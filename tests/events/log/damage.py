@@ -11,7 +11,7 @@ from typing import Any
 import zstandard
 
 from events.event import Position
-from events.log import open_log
+from events.log.opening import open_log
 from tests.events.samples import deletion, event
 
 

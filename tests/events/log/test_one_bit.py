@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from events.log import open_log
 from events.log.chain import COVERED, digest, header, link, recorded
-from events.log.inspecting import inspecting_of, mending_of
 from events.log.one_bit import MOST_BYTES, payload_before, record_before
+from events.log.opening import inspecting_of, mending_of, open_log
 from tests.events.log import damage
 from tests.events.samples import event
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from events.errors import AipstreamError, ConfigError, GapInLog, Locked, StorageUnusable, UnknownLogFormat
-from events.log import Entry, Log, open_log
+from events.log import Entry, Log
 from events.log import sqlite_file as file
+from events.log.opening import open_log
 from events.log.sqlite import SqliteLog
 from tests.events.log import damage
 from tests.events.log.contract import LogContract
@@ -318,7 +319,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 FILL = """
 import resource, sys
 from events.errors import StorageUnusable
-from events.log import open_log
+from events.log.opening import open_log
 from tests.events.samples import event
 log = open_log(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from events.log import open_log
+from events.log.opening import open_log
 from tests.events.log.copying import CopyingContract
 
 

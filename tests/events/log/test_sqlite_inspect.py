@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from events.errors import AipstreamError
-from events.log import Entry, open_log, retention_of
-from events.log.inspecting import Extent, Fault, Inspected, Inspecting, inspecting_of
+from events.log import Entry
+from events.log.inspecting import Extent, Fault, Inspected, Inspecting
+from events.log.opening import inspecting_of, open_log, retention_of
 from events.log.sqlite import SqliteLog
 from tests.events.log import damage
 from tests.events.samples import event, uuid_of

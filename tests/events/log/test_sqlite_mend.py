@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from events.errors import AipstreamError, ChecksumMismatch, GapInLog
-from events.log import Log, open_log
+from events.log import Log
 from events.log.chain import Record
-from events.log.inspecting import Mending, inspecting_of, mending_of
+from events.log.inspecting import Mending
+from events.log.opening import inspecting_of, mending_of, open_log
 from tests.events.log import damage
 from tests.events.samples import event, uuid_of
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from events.errors import ConfigError, GapInLog
-from events.log import Entry, Superseded, retention_of
+from events.log import Entry, Superseded
 from events.log.chain import recorded
+from events.log.opening import retention_of
 from events.log.sqlite import SqliteLog
 from events.log.sqlite_rows import rows
 from tests.events.samples import deletion, event, uuid_of

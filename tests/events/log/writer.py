@@ -10,7 +10,8 @@ from __future__ import annotations
 import itertools
 import sys
 
-from events.log import Log, open_log
+from events.log import Log
+from events.log.opening import open_log
 from tests.events.samples import event
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from events.log import Log, open_log
+from events.log import Log
+from events.log.opening import open_log
 from tests.events.log.copying import CopyingContract
 from tests.real.kafka.fixtures import KafkaPlace
 

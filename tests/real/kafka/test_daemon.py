@@ -17,7 +17,8 @@ from daemon.failpoint import NAMES
 from daemon.parts import log_of
 from daemon.scratch import Cluster
 from events.blobs import open_blobs
-from events.log import Entry, copying_of, open_log
+from events.log import Entry
+from events.log.opening import copying_of, open_log
 from tests.chaos.test_kill_back import SEVERAL
 from tests.chaos.wreck import Begun, Wreck
 from tests.real.kafka.broker import Broker

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from contextlib import closing
 
-from events.log.inspecting import Extent, Fault, inspecting_of
+from events.log.inspecting import Extent, Fault
+from events.log.opening import inspecting_of
 from tests.events.samples import event, uuid_of
 from tests.real.kafka.fixtures import KafkaPlace
 

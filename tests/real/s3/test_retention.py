@@ -14,7 +14,8 @@ import pytest
 
 from daemon.retention.prune import prune
 from events.blobs import PLAIN, Blobs, Keys, Sweeping, open_blobs
-from events.log import Log, open_log
+from events.log import Log
+from events.log.opening import open_log
 from tests.daemon.retention.test_contents import NOTHING_LONG, NOW, WEEK
 from tests.events.blobs.sealed.keyed import WRITER
 from tests.events.samples import event
@@ -25,7 +26,7 @@ URL = "s3://bucket/prefix"
 PRUNE = """
 import json, sys
 from events.blobs import Keys, open_blobs
-from events.log import open_log
+from events.log.opening import open_log
 from daemon.retention.prune import prune
 from tests.daemon.retention.test_contents import NOTHING_LONG, NOW, WEEK
 encrypt_to, identity, plain = json.loads(sys.argv[3])

@@ -17,7 +17,8 @@ from daemon.export.ocfl.run import Archive, Archived, Choice
 from events.aip.model import Aip, Kind, Uuid, Value
 from events.blobs import open_blobs
 from events.event import Event, Type, compress, decompress
-from events.log import Entry, open_log
+from events.log import Entry
+from events.log.opening import open_log
 from events.ocfl.layout import identifier, place
 from events.ocfl.reading import OcflObject, objects
 from events.ocfl.root import Books, begun, opened

@@ -18,7 +18,8 @@ from events.aip.model import Aip, Kind, Uuid
 from events.blobs import open_blobs
 from events.errors import ChecksumMismatch, InvalidPackage
 from events.event import decompress
-from events.log import Log, open_log
+from events.log import Log
+from events.log.opening import open_log
 from events.ocfl.layout import identifier, place
 from events.package.listing import no_package, packages
 from events.package.reading import open_package

@@ -14,7 +14,7 @@ from daemon.export.ocfl.run import Archive, Choice
 from events.aip.model import Uuid, Value
 from events.errors import ConfigError, StorageUnusable
 from events.event import decompress
-from events.log import retention_of
+from events.log.opening import retention_of
 from events.ocfl import inventory as inventories
 from events.ocfl.root import Books, StorageRoot, begun
 from tests.daemon.export.composed import SITE, uuid_of

@@ -29,7 +29,8 @@ from events.aip.model import (
 )
 from events.blobs import open_blobs
 from events.event import Event, Type, compress
-from events.log import Entry, open_log
+from events.log import Entry
+from events.log.opening import open_log
 from tests.events.samples import time_of, uuid_of
 
 STANDIN = Path(__file__).with_name("dspace.py")

@@ -12,7 +12,7 @@ from daemon.losses import Loss
 from daemon.target.packager.reading import PackagerReading
 from events.aip.model import Kind
 from events.errors import GapInLog, Locked
-from events.log import open_log
+from events.log.opening import open_log
 from tests.daemon.target.packager.stage import (
     COLLECTION,
     OTHER,
