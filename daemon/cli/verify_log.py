@@ -154,7 +154,7 @@ def lines(found: Report, limit: int, *, complete: bool) -> list[str]:
         )
     elif found.open:
         where = f"position {found.open['position']:,}"
-        if found.open["phase"] != "log":
+        if found.open["phase"] not in ("whole", "log"):
             where = f"content {found.open['contents']:,} of {found.contents:,}"
         out.append(
             f"stopped at {where}; the next run goes on from there. "

@@ -1,7 +1,8 @@
 """The whole archive looked through, within a budget and in as many runs as it takes.
 
-A pass has three phases: every record of the log; every content that a whole event needs (is it there, has it the size
-that it should have, and of a share of them the bytes); and, if contents are damaged, which objects need them.
+A pass has four phases: the log as a whole, with the pages of its file; every record of it; every content that a whole
+event needs (is it there, has it the size that it should have, and of a share of them the bytes); and, if contents are
+damaged, which objects need them.
 
 Invariant: damage never ends a pass. What a run has not come to is told as not looked at, never as whole.
 
@@ -25,7 +26,7 @@ from daemon.integrity.documents import looked_into, named
 from daemon.source.state import now
 from events.blobs import Blobs, Distant
 from events.blobs.unreadable import unreadable
-from events.errors import BlobMissing, ChecksumMismatch, StorageUnusable
+from events.errors import BlobMissing, ChecksumMismatch, Interrupted, StorageUnusable
 from events.event import BEGINNING, Position
 from events.log.inspecting import Fault, Inspected, Inspecting
 
@@ -44,7 +45,7 @@ MOST_NOTED: Final = 100_000
 EMPTY: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """The SHA-256 of no bytes."""
 
-LOG, CONTENTS, EFFECTS, DONE = "log", "contents", "effects", "done"
+WHOLE, LOG, CONTENTS, EFFECTS, DONE = "whole", "log", "contents", "effects", "done"
 """The phases of a pass; `DONE`: the next run begins another one."""
 
 Progress = Callable[[str, int, int | None], None]
@@ -62,7 +63,9 @@ class Budget:
 
     @property
     def spent(self) -> bool:
-        """Whether it is time to stop. A run always does something: it is asked after a piece of work."""
+        """Whether it is time to stop. A run always does something: it is asked after a piece of work. The largest one,
+        the file as a whole, is what a pass begins with: so it never comes on top of others.
+        """
         if self.bytes is not None and self.used >= self.bytes:
             return True
         return self.seconds is not None and time.monotonic() - self.began >= self.seconds
@@ -101,7 +104,7 @@ class Check:
     def run(self, *, restart: bool = False) -> bool:
         """Whether the pass came to its end."""
         self._begin(restart)
-        steps = {LOG: self._log, CONTENTS: self._contents, EFFECTS: self._effects}
+        steps = {WHOLE: self._whole, LOG: self._log, CONTENTS: self._contents, EFFECTS: self._effects}
         while (phase := self.books.meta("phase") or DONE) != DONE:
             if not steps[phase]():
                 return False
@@ -121,12 +124,26 @@ class Check:
         if restart or beyond or (books.meta("phase") or DONE) == DONE:
             self.number += 1
             fresh = dict.fromkeys(("position", "events", "bytes", "contents", "read", "quota", "share", "effects"), "0")
-            fresh |= {"log": self.identity, "pass": str(self.number), "phase": LOG, "cursor": "", "began": now()}
+            fresh |= {"log": self.identity, "pass": str(self.number), "phase": WHOLE, "cursor": "", "began": now()}
             books.note(meta={**fresh, "parse": str(int(self.parse))})
         elif self.parse and not books.number("parse"):
             books.note(meta={"parse": "2" if books.number("position") else "1"})  # 2: not of those before
 
     # --- the log --------------------------------------------------------------------------------------------------
+
+    def _whole(self) -> bool:
+        """In one piece, and not noted before its end: a run that is stopped in it begins with it again."""
+        size = self.inspecting.size()
+        self.progress("the file of the log", 0, None)
+        try:
+            damages = list(self._overall())
+        except Interrupted:
+            return False
+        self.budget.used += size
+        bytes_ = self.books.number("bytes") + size
+        self.books.note(number=self.number, damages=damages, meta={"phase": LOG, "bytes": str(bytes_)})
+        failpoint("check.noted")
+        return not self._ended
 
     def _log(self) -> bool:
         books, position = self.books, self.books.number("position")
@@ -154,12 +171,12 @@ class Check:
             self.progress("the log", position, total)
             if self._ended:
                 return False
-        books.note(number=self.number, damages=list(self._overall()), meta={"phase": CONTENTS, "quota": None})
+        books.note(meta={"phase": CONTENTS, "quota": None})
         return not self._ended
 
     def _overall(self) -> Iterator[Damage]:
         whole: dict[Fault, list[str]] = {}
-        for flaw in self.inspecting.overall():
+        for flaw in self.inspecting.overall(self.stopped):
             whole.setdefault(flaw.fault, []).append(flaw.what)
         if (before := self._longest()) > (end := max(self.inspecting.extent())):
             what = f"it ends at position {end} and had {before}: it was cut off, or an older copy was put in its place"

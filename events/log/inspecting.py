@@ -9,7 +9,7 @@ nothing whole is touched. A payload that is lost is not replaced by another; its
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -115,8 +115,14 @@ class Inspecting(Protocol):
         """What is there of an object after that position, in order, without payloads."""
         ...
 
-    def overall(self) -> Iterator[Flaw]:
-        """What is wrong with the log as a whole and with no record alone: its end, its indexes."""
+    def overall(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Flaw]:
+        """What is wrong with the log as a whole and with no record alone: its end, its indexes, the structure of its
+        file. It cannot go on where it stopped, so it is one piece of work; Interrupted if it was `stopped`.
+        """
+        ...
+
+    def size(self) -> int:
+        """The bytes that `overall` reads: of all that is kept on this machine."""
         ...
 
 

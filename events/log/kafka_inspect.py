@@ -8,7 +8,7 @@ Invariant: every position from 1 to the end is told once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from events.aip.model import Uuid
 from events.errors import GapInLog
@@ -58,6 +58,10 @@ class KafkaInspecting:
         """By the index."""
         return self._headers.later(uuid, after)
 
-    def overall(self) -> Iterator[Flaw]:
+    def overall(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Flaw]:
         """What is wrong with the index; the topic has no end of its own that could be noted wrongly."""
-        return self._headers.overall()
+        return self._headers.overall(stopped)
+
+    def size(self) -> int:
+        """Of the index."""
+        return self._headers.size()

@@ -10,7 +10,9 @@ chained to what the link should have been, the link alone is damaged, and is tol
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +21,7 @@ from sqlalchemy import LargeBinary, bindparam, case, cast, exists, func, select,
 from sqlalchemy.exc import DBAPIError
 
 from events.aip.model import Uuid
-from events.errors import AipstreamError, GapInLog, StorageUnusable
+from events.errors import AipstreamError, GapInLog, Interrupted, StorageUnusable
 from events.event import BEGINNING, Event, Position
 from events.log import sqlite_file as file
 from events.log.chain import COVERED, NO_CHAIN, UNCHAINED, Record, digest, link, proved
@@ -145,12 +147,20 @@ class SqliteInspecting:
             if not page:
                 return
 
-    def overall(self) -> Iterator[Flaw]:
-        """The end, and entries of indexes that belong to no row."""
+    def size(self) -> int:
+        """Of the file, with what is still in its WAL."""
+        with self.log.transaction() as connection:
+            asked = ("PRAGMA page_count", "PRAGMA page_size")
+            return math.prod(connection.exec_driver_sql(pragma).scalar_one() for pragma in asked)
+
+    def overall(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Flaw]:
+        """The end, entries of indexes that belong to no row, and the pages of the file."""
         noted, last = self.extent()
         if noted != last:
             yield Flaw(Fault.END, f"it notes {noted} as its last position, but the last record is at {last}")
         for index in INDEXES:
+            if stopped():
+                raise _stopped()
             some = "WHERE handle IS NOT NULL" if index == "event_of_handle" else ""
             try:
                 with self.log.transaction() as connection:
@@ -161,7 +171,7 @@ class SqliteInspecting:
                 continue
             if rows != of:
                 yield Flaw(Fault.INDEX, f"the index {index} has {of} entries for {rows} records")
-        if (why := torn(self.log)) is not None:
+        if (why := torn(self.log, stopped)) is not None:
             yield Flaw(Fault.TORN, why)
 
     def _chains(self, position: Position) -> tuple[bytes, ...]:
@@ -283,21 +293,40 @@ _ROWS_ONLY: Final = ("NULL value in ", "row ", "non-unique entry", "wrong # of e
 """What SQLite says of rows and indexes, and not of the pages that they stand in."""
 
 
-def torn(log: SqliteHeaders) -> str | None:
+STEPS: Final = 100_000
+"""Of SQLite's machine, after which it asks whether to go on."""
+
+
+def torn(log: SqliteHeaders, stopped: Callable[[], bool] = lambda: False) -> str | None:
     """What SQLite finds wrong with the structure of the file, without its indexes; None if it is sound.
 
-    It reads the whole file. Also pages that no row stands in are looked at: those that only a writer needs.
+    It reads the whole file in one snapshot, for only so can it tell a page that is used twice from one that has moved.
+    Also pages that no row stands in are looked at: those that only a writer needs. Raises Interrupted if it was
+    `stopped`; older versions of SQLite ask that only when they have been through the pages and come to the rows.
     """
+    if stopped():
+        raise _stopped()
     try:
         with closing(log.engine.raw_connection()) as raw, closing(raw.cursor()) as cursor:
-            said = [row[0] for row in cursor.execute("PRAGMA quick_check(20)").fetchall()]
+            driver: sqlite3.Connection = raw.driver_connection  # type: ignore[assignment]  # there is one: it is open
+            driver.set_progress_handler(stopped, STEPS)
+            try:
+                said = [row[0] for row in cursor.execute("PRAGMA quick_check(20)").fetchall()]
+            finally:
+                driver.set_progress_handler(None, 0)
     except DBAPIError as error:
         return str(file.meaning(error.orig, log.path))
-    except Exception as error:  # noqa: BLE001 - the driver's own errors, which SQLAlchemy has not wrapped here
-        return str(file.meaning(error, log.path))
+    except Exception as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+            raise _stopped() from error
+        return str(file.meaning(error, log.path))  # the driver's own errors, which SQLAlchemy has not wrapped here
     lines = [line for some in said for line in some.splitlines() if line != "ok" and not line.startswith("***")]
     found = [line for line in lines if not line.startswith(_ROWS_ONLY) and not any(name in line for name in INDEXES)]
     return f"the file {log.path} is torn: {found[0]}" if found else None
+
+
+def _stopped() -> Interrupted:
+    return Interrupted("stopped while the file of the log was looked through")
 
 
 def _readable(value: Any, column: str) -> Any:  # noqa: ANN401 - of any column
