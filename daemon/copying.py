@@ -212,7 +212,7 @@ class Copy:
             known = {mark.name for mark in theirs.marks()}
             for mark in ours.marks():
                 if mark.name not in known and mark.position <= self.done.end:
-                    theirs.mark(mark.name, mark.position)
+                    theirs.mark(mark.name, mark.position, mark.made)
                     self.done.marks += 1
 
 

@@ -18,11 +18,11 @@ from daemon.integrity.report import LISTED, Lost, Report, report
 from daemon.parts import blobs_of, log_of, other_blobs, state_of, state_path, with_log
 from daemon.retention.configured import lock_path as prune_lock
 from events.blobs import Blobs
-from events.errors import ConfigError, Interrupted
+from events.errors import ConfigError, GapInLog, Interrupted
 from events.event import BEGINNING, Position
-from events.log import Log
+from events.log import Log, Mark
 from events.log.inspecting import Inspecting
-from events.log.opening import in_kafka, inspecting_of, mending_of
+from events.log.opening import in_kafka, inspecting_of, mending_of, retention_of
 
 
 class Checked(NamedTuple):
@@ -144,7 +144,7 @@ def repair_configured(
         log, blobs, books, check = opened.enter_context(
             checking(config, share=share, progress=progress, stopped=stopped)
         )
-        copy = _copy_of(opened, config, log, copy_url) if copy_url else None
+        copy, copy_marks = _copy_of(opened, config, log, copy_url) if copy_url else (None, [])
         copy_blobs = other_blobs(config, copy_blobs_url) if copy_blobs_url else None
         known = books.damaged() and books.meta("log") == log.identity and books.meta("phase") == DONE
         if (restart or share or not known) and not check.run(restart=restart):
@@ -159,6 +159,7 @@ def repair_configured(
             books,
             contents,
             copy=copy,
+            copy_marks=copy_marks,
             dry_run=dry_run,
             progress=lambda count, total: progress("damage", count, total),
             stopped=stopped,
@@ -168,13 +169,16 @@ def repair_configured(
         return done
 
 
-def _copy_of(opened: ExitStack, config: Config, log: Log, url: str) -> Inspecting:
+def _copy_of(opened: ExitStack, config: Config, log: Log, url: str) -> tuple[Inspecting, list[Mark]]:
     copy = opened.enter_context(closing(log_of(with_log(config, url))))
     if copy.identity != log.identity:
         raise ConfigError(
             f"--from: the other log is {copy.identity}, no copy of {log.identity}", "`aipstream copy` makes copies."
         )
-    return inspecting_of(copy)
+    marks: list[Mark] = []
+    with suppress(ConfigError, GapInLog):  # one in Kafka has none, and damaged ones prove nothing
+        marks = retention_of(copy).marks()
+    return inspecting_of(copy), marks
 
 
 def last_check(config: Config) -> Report | None:

@@ -12,7 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -37,7 +37,7 @@ from daemon.integrity.records import (
 from daemon.parts import Capturing, capturing
 from events.errors import AipstreamError, ChecksumMismatch, ConfigError, GapInLog, Interrupted
 from events.event import Position
-from events.log import Log
+from events.log import Log, Mark
 from events.log.chain import Record
 from events.log.inspecting import Fault, Inspecting, Mending
 from events.log.opening import copying_of, inspecting_of, mending_of
@@ -71,7 +71,9 @@ class Repaired:
 
 
 class Repair:
-    """One repair of the configured archive by the books of a check. `copy` is another log with the same identity."""
+    """One repair of the configured archive by the books of a check. `copy` is another log with the same identity, and
+    `copy_marks` the moments that it keeps.
+    """
 
     def __init__(
         self,
@@ -81,13 +83,14 @@ class Repair:
         contents: Contents,
         *,
         copy: Inspecting | None = None,
+        copy_marks: Sequence[Mark] = (),
         dry_run: bool = False,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.config, self.log, self.books, self.contents = config, log, books, contents
         self.inspecting: Inspecting = inspecting_of(log)
-        self.copy, self.dry_run = copy, dry_run
+        self.copy, self.copy_marks, self.dry_run = copy, copy_marks, dry_run
         self.progress, self.stopped = progress, stopped
         self.done = Repaired()
         self._total = 0
@@ -106,6 +109,7 @@ class Repair:
             self._overall([one for one in of_log if one.fault in (Fault.INDEX, Fault.END)])
             self._records([one for one in of_log if one.fault in OF_RECORDS])
             self._end([one for one in of_log if one.fault == Fault.END])
+            self._marks([one for one in of_log if one.fault == Fault.MARK])
         for one in damages:
             if one.content:
                 self._look()
@@ -209,6 +213,17 @@ class Repair:
                     self._told(one, MENDED, f"the records up to {last} are chained to it")
                 except (ChecksumMismatch, GapInLog) as error:
                     self._told(one, LEFT, str(error))
+
+    def _marks(self, damages: list[Damage]) -> None:
+        for one in damages:
+            how, why = self.mending.put_marks(self.copy_marks, dry_run=self.dry_run)
+            if how:
+                self._told(one, MENDED, how)
+            elif (others := self.mending.lose_marks(dry_run=self.dry_run)) is None:
+                self._told(one, LEFT, why)
+            else:
+                kept = ", ".join(map(repr, others)) or "nothing"
+                self._told(one, LOST, f"a moment that was to be kept is forgotten; {kept} is still kept")
 
     def _regrown(self, last: Position, longest: Position) -> tuple[str, str]:
         """Append what a log that was cut off has lost, out of the copy: (how, "") or ("", why not)."""

@@ -32,6 +32,8 @@ MENDS: Final = {
     Fault.INDEX: "by `aipstream log repair`, from the records",
     Fault.END: "by `aipstream log repair` if records stand behind the end, from a copy (`--from URL`) if some are "
     "missing",
+    Fault.MARK: "by `aipstream log repair`, if one bit has flipped or a copy has it; else give it up (`aipstream keep "
+    "NAME --remove`) and mark the moment anew",
     Fault.TORN: "in another file, which `aipstream copy` makes of it (docs/time.md, A torn file)",
     Fault.DOCUMENT: "not in its place: it was appended like that; `aipstream log repair` captures the object anew",
     Fault.CONTENT_GONE: "by `aipstream log repair`, if the source, the target or a copy still has the file",

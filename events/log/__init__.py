@@ -162,11 +162,13 @@ class Retention(Thinned, Protocol):
         ...
 
     def marks(self) -> list[Mark]:
-        """The moments that are marked, by position."""
+        """The moments that are marked, by position. Raises GapInLog if one is damaged or missing."""
         ...
 
-    def mark(self, name: str, position: Position) -> None:
-        """Mark a moment; once more is no error. Raises ConfigError if another moment has that name."""
+    def mark(self, name: str, position: Position, made: str | None = None) -> None:
+        """Mark a moment; once more is no error. `made` is when that was, if not now. Raises ConfigError if another
+        moment has that name, GapInLog as `marks`.
+        """
         ...
 
     def unmark(self, name: str) -> None:

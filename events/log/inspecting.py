@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from events.aip.model import Uuid
 from events.event import Position
+from events.log import Mark
 from events.log.chain import Record
 
 
@@ -39,6 +40,8 @@ class Fault(StrEnum):
     """An index does not find the record."""
     END = "end"
     """The log does not end where it says that it ends."""
+    MARK = "mark"
+    """A moment that retention has to keep is not the one that was marked, or is gone."""
     TORN = "torn"
     """The storage's own structure is damaged: what can be read is whole, but nothing may be written into it."""
 
@@ -152,6 +155,16 @@ class Mending(Protocol):
 
     def keep(self, position: Position) -> None:
         """Take back that an event is marked as thinned. Raises ChecksumMismatch unless its payload is there."""
+        ...
+
+    def put_marks(self, known: Sequence[Mark], *, dry_run: bool = False) -> tuple[str, str]:
+        """Put the moments right that are to be kept, as far as their checksums prove them, with those `known` from a
+        copy: (how, "") if all of them are whole then, ("", why not) else.
+        """
+        ...
+
+    def lose_marks(self, *, dry_run: bool = False) -> list[str] | None:
+        """Give up those that are gone; the names of the others. None, and nothing done, while one is damaged."""
         ...
 
     def reindex(self) -> None:

@@ -65,7 +65,7 @@ def record_before(fields: Sequence[Any], found: bytes | None, before: bytes) -> 
 
 def _candidates(fields: list[Any], before: bytes) -> Iterator[list[Any]]:
     for place in range(1, COVERED):
-        for value in _flipped(fields[place], text=place in _TEXTS):
+        for value in flipped(fields[place], text=place in _TEXTS):
             yield [*fields[:place], value, *fields[place + 1 :]]
     try:
         computed = digest(msgspec.json.encode(fields[:COVERED]))
@@ -75,9 +75,11 @@ def _candidates(fields: list[Any], before: bytes) -> Iterator[list[Any]]:
         yield [*fields[:COVERED], computed, fields[COVERED + 1]]
 
 
-def _flipped(value: object, *, text: bool) -> Iterator[object]:
+def flipped(value: object, *, text: bool) -> Iterator[object]:
+    """Every value that differs from that one in a single bit; of texts those that are texts."""
     if isinstance(value, int):
         yield from (value ^ (1 << bit) for bit in range(63))
+        yield from (value ^ (-1 << (bits - 1)) for bits in (8, 16, 24, 32, 48, 64))  # the sign, of each size on disk
         return
     if not isinstance(value, str | bytes):
         return

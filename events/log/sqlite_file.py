@@ -19,13 +19,36 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, MetaData, bindparam, create_engine, event, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    bindparam,
+    create_engine,
+    delete,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from events.errors import AipstreamError, ConfigError, GapInLog, Locked, StorageUnusable, UnknownLogFormat
 from events.log.chain import NO_CHAIN, link
-from events.log.sqlite_rows import EVENT, FORMAT, MARK, META, TABLES, THINNED
+from events.log.sqlite_rows import (
+    EVENT,
+    FORMAT,
+    MARK,
+    MARKS,
+    META,
+    TABLES,
+    THINNED,
+    mark_checksum,
+    marks_digest,
+)
 
 BUSY_SECONDS: Final = 30.0
 """How long a writer waits for another one before it is told that the log is locked."""
@@ -65,6 +88,8 @@ def make(path: Path, tables: MetaData = TABLES, more: Mapping[str, str] | None =
             with transaction(engine, new, write=True) as connection:
                 tables.create_all(connection)
                 first = {"format": FORMAT, "identity": str(uuids.uuid4()), "end": "0", **(more or {})}
+                if MARK.name in tables.tables:
+                    first[MARKS] = marks_digest(())
                 connection.execute(insert(META), [{"key": key, "value": value} for key, value in first.items()])
             use_wal(engine, new)
         finally:
@@ -150,13 +175,16 @@ def shrink(engine: Engine, path: Path) -> None:
 def identity_of(engine: Engine, path: Path) -> str:
     """The UUID of the log. Raises ConfigError if the file is no log, UnknownLogFormat if it is of another version.
 
-    A log of format 1 is chained on the way, once.
+    A log of format 1 is chained on the way, once; the marks of one of format 2 get their checksums.
     """
     meta = _meta(engine, path)
     if not {"format", "identity", "end"} <= meta.keys():
         raise _foreign(path)
     if meta["format"] == "1":
         _chain(engine, path)
+        meta = _meta(engine, path)
+    if meta["format"] == "2":
+        _prove_marks(engine, path)
         meta = _meta(engine, path)
     if meta["format"] != FORMAT:
         raise UnknownLogFormat(f"the log {path} has format {meta['format']!r}; known is {FORMAT!r}")
@@ -177,7 +205,7 @@ def _chain(engine: Engine, path: Path) -> None:
             return  # another process was faster
         connection.execute(text("ALTER TABLE event ADD COLUMN chain BLOB NOT NULL DEFAULT x''"))
         THINNED.create(connection)
-        MARK.create(connection)
+        connection.execute(text(_MARK_BEFORE))
         chain, after = NO_CHAIN, 0
         one = update(EVENT).where(EVENT.c.position == bindparam("at")).values(chain=bindparam("linked"))
         page = select(EVENT.c.position, EVENT.c.checksum).where(EVENT.c.position > bindparam("after"))
@@ -189,6 +217,25 @@ def _chain(engine: Engine, path: Path) -> None:
                 linked.append({"at": position, "linked": chain})
             connection.execute(one, linked)
             after = rows[-1][0]
+        connection.execute(update(META).where(META.c.key == "format").values(value="2"))
+
+
+_MARK_BEFORE: Final = "CREATE TABLE mark (name TEXT PRIMARY KEY, position INTEGER NOT NULL, made TEXT NOT NULL)"
+
+
+def _prove_marks(engine: Engine, path: Path) -> None:
+    """Make a log of format 2 one of format 3, in one transaction: its marks are taken for what they are now."""
+    with transaction(engine, path, write=True) as connection:
+        if connection.execute(select(META.c.value).where(META.c.key == "format")).scalar_one() != "2":
+            return  # another process was faster
+        if inspect(connection).has_table(MARK.name):  # the index of a log that is elsewhere has none
+            connection.execute(text("ALTER TABLE mark ADD COLUMN checksum BLOB NOT NULL DEFAULT x''"))
+            checksums = []
+            for name, position, made in connection.execute(select(MARK.c.name, MARK.c.position, MARK.c.made)).all():
+                checksums.append(mark_checksum(name, position, made))
+                connection.execute(update(MARK).where(MARK.c.name == name).values(checksum=checksums[-1]))
+            connection.execute(delete(META).where(META.c.key == MARKS))
+            connection.execute(insert(META), [{"key": MARKS, "value": marks_digest(checksums)}])
         connection.execute(update(META).where(META.c.key == "format").values(value=FORMAT))
 
 

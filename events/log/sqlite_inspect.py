@@ -28,6 +28,7 @@ from events.log.chain import COVERED, NO_CHAIN, UNCHAINED, Record, digest, link,
 from events.log.inspecting import Claimed, Extent, Fault, Flaw, Inspected
 from events.log.sqlite import PAGE_BYTES
 from events.log.sqlite_headers import SqliteHeaders
+from events.log.sqlite_marks import SqliteMarks
 from events.log.sqlite_rows import EVENT, META, PAYLOAD, THINNED
 
 PAGE: Final = 500
@@ -158,6 +159,11 @@ class SqliteInspecting:
         noted, last = self.extent()
         if noted != last:
             yield Flaw(Fault.END, f"it notes {noted} as its last position, but the last record is at {last}")
+        try:
+            for what in SqliteMarks(self.log).flaws():
+                yield Flaw(Fault.MARK, what)
+        except GapInLog as error:
+            yield Flaw(Fault.MARK, f"the moments that are to be kept cannot be read: {error}")
         for index in INDEXES:
             if stopped():
                 raise _stopped()

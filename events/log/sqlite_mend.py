@@ -36,11 +36,13 @@ from sqlalchemy.dialects.sqlite import insert
 
 from events.errors import ChecksumMismatch, GapInLog
 from events.event import BEGINNING, Position
+from events.log import Mark
 from events.log.chain import COVERED, NO_CHAIN, Record, digest, follows, link, proved
 from events.log.inspecting import Claimed
 from events.log.sqlite import SqliteLog
 from events.log.sqlite_headers import KEPT
 from events.log.sqlite_inspect import torn
+from events.log.sqlite_marks import SqliteMarks
 from events.log.sqlite_rows import EVENT, META, PAYLOAD, THINNED, rows
 
 LOST: Final = Table(
@@ -161,6 +163,14 @@ class SqliteMending:
             if not isinstance(found, bytes) or digest(found) != row[COVERED - 1]:
                 raise ChecksumMismatch(f"the payload of position {position} is not there")
             connection.execute(delete(THINNED).where(THINNED.c.position == position))
+
+    def put_marks(self, known: Sequence[Mark], *, dry_run: bool = False) -> tuple[str, str]:
+        """By the checksum of each, and the digest over all."""
+        return SqliteMarks(self.log).mend(known, dry_run=dry_run)
+
+    def lose_marks(self, *, dry_run: bool = False) -> list[str] | None:
+        """By noting the digest over those that are there."""
+        return SqliteMarks(self.log).accept(dry_run=dry_run)
 
     def reindex(self) -> None:
         """All indexes of `event`."""

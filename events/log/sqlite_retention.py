@@ -10,20 +10,19 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import bindparam, delete, exists, func, insert, select, tuple_
 
 from events.aip.model import Uuid
-from events.errors import ConfigError
 from events.event import BEGINNING, Position
 from events.log import Mark, Superseded
 from events.log import sqlite_file as file
 from events.log.chain import proved
 from events.log.sqlite import SqliteLog
 from events.log.sqlite_headers import KEPT, SqliteHeaders
-from events.log.sqlite_rows import EVENT, MARK, PAYLOAD, THINNED
+from events.log.sqlite_marks import SqliteMarks
+from events.log.sqlite_rows import EVENT, PAYLOAD, THINNED
 
 AT_ONCE: Final = 500
 PAGE: Final = 5000
@@ -102,6 +101,7 @@ class SqliteRetention(SqliteThinned):
     def __init__(self, log: SqliteLog) -> None:
         super().__init__(log)
         self.log = log
+        self._marks = SqliteMarks(log)
 
     def superseded(self, until: Position) -> Iterator[Superseded]:
         """Along the index (uuid, position)."""
@@ -143,26 +143,13 @@ class SqliteRetention(SqliteThinned):
                 return
 
     def marks(self) -> list[Mark]:
-        """By position."""
-        with self.log.transaction() as connection:
-            rows = connection.execute(select(MARK).order_by(MARK.c.position, MARK.c.name)).all()
-        return [Mark(*row) for row in rows]
+        """By position. Raises GapInLog unless they are proved."""
+        return self._marks.all()
 
-    def mark(self, name: str, position: Position) -> None:
+    def mark(self, name: str, position: Position, made: str | None = None) -> None:
         """Raises ConfigError if another moment has that name."""
-        made = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        with self.log.transaction(write=True) as connection:
-            marked = connection.execute(select(MARK.c.position).where(MARK.c.name == name)).first()
-            if marked is not None and marked[0] == position:
-                return
-            if marked is not None:
-                raise ConfigError(
-                    f"a moment is marked {name!r} already", "Take another name, or give that one up first."
-                )
-            connection.execute(insert(MARK), [{"name": name, "position": position, "made": made}])
+        self._marks.put(name, position, made)
 
     def unmark(self, name: str) -> None:
         """Raises ConfigError if there is none of that name."""
-        with self.log.transaction(write=True) as connection:
-            if not connection.execute(delete(MARK).where(MARK.c.name == name)).rowcount:
-                raise ConfigError(f"no moment is marked {name!r}", "`aipstream keep` lists those that are.")
+        self._marks.remove(name)

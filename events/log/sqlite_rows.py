@@ -7,15 +7,16 @@ thinned keeps its header, and with it its place in the chain, and has a row in `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 from events.log import Entry
-from events.log.chain import Record, header, whole
+from events.log.chain import Record, digest, header, whole
 
-FORMAT: Final = "2"
+FORMAT: Final = "3"
 """The format that this module writes. Another column, another checksum or another codec is another format."""
 
 TABLES: Final = MetaData()
@@ -26,7 +27,9 @@ META: Final = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""`format`; `identity`, the UUID of the log; `end`, the last position, so that rows cut off the end are missed."""
+"""`format`; `identity`, the UUID of the log; `end`, the last position, so that rows cut off the end are missed;
+`marks`, the digest over all rows of `mark`, for the same reason.
+"""
 
 EVENT: Final = Table(
     "event",
@@ -75,8 +78,23 @@ MARK: Final = Table(
     Column("name", Text, primary_key=True),
     Column("position", Integer, nullable=False),
     Column("made", Text, nullable=False),
+    Column("checksum", LargeBinary, nullable=False),
 )
-"""Moments that retention has to keep as they are, by the names that people gave them."""
+"""Moments that retention has to keep as they are, by the names that people gave them; see `sqlite_marks`."""
+
+MARKS: Final = "marks"
+"""The key in `meta`."""
+
+
+def mark_checksum(name: str, position: object, made: str) -> bytes:
+    """What proves a mark; nothing for a position that is no number."""
+    return digest(msgspec.json.encode([name, position, made])) if isinstance(position, int) else b""
+
+
+def marks_digest(checksums: Iterable[bytes]) -> str:
+    """What proves that those are all marks there are, in any order."""
+    return digest(b"".join(sorted(checksums))).hex()
+
 
 CHAIN: Final = len(EVENT.columns) - 1
 """The index of `chain` in a row of all columns of `event`, which are a header; that of `checksum` is one less."""

@@ -302,6 +302,32 @@ def test_marks_ends_and_links_are_put_right(replicated: Place) -> None:
     assert damage.rows_of(log_of(replicated)) == whole
 
 
+def test_a_kept_moment_that_is_damaged_stops_retention_until_it_is_put_right(replicated: Place) -> None:
+    """By its one bit, then out of a copy of which it is a mark too; one that nothing knows any more is forgotten, and
+    said to be.
+    """
+    copy = f"sqlite:///{replicated.folder}/copy.sqlite"
+    replicated.good("keep", "before the upgrade", "--at", "20")
+    replicated.good("copy", "--log", copy)
+    whole = replicated.good("keep", "--json").json["marks"]
+    for changed, arguments in (
+        ("UPDATE mark SET position = position | 64", ()),
+        ("UPDATE mark SET position = 7, name = 'x'", ("--from", copy)),
+        ("DELETE FROM mark", ("--from", copy)),
+    ):
+        damage.sql(log_of(replicated), changed)
+        for verb in (("prune",), ("keep",), ("verify", "--log")):
+            assert replicated(*verb).code == 5, (changed, verb)
+        assert became(replicated, *arguments) == {(0, "mark"): "mended"}
+        assert replicated.good("keep", "--json").json["marks"] == whole
+    damage.sql(log_of(replicated), "DELETE FROM mark")
+    assert became(replicated, "--restart", "--dry-run") == {(0, "mark"): "lost"}
+    assert replicated("keep").code == 5
+    assert became(replicated) == {(0, "mark"): "lost"}
+    assert replicated.good("keep", "--json").json["marks"] == []
+    replicated.good("prune")
+
+
 @pytest.mark.parametrize("place_", ["repair.found", "repair.aside", "repair.put", "repair.put:2", "repair.captured"])
 def test_a_repair_that_is_killed_goes_on(replicated: Place, place_: str) -> None:
     """By SIGKILL, wherever it is; the same command then ends it, and all is whole."""
