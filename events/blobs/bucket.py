@@ -153,20 +153,10 @@ class Bucket:
             return False
         return True
 
-    def copy(self, key: str, to: str, size: int) -> bool:
-        """Copy an object within the bucket; False if there is none. One too large for the server's own copying goes
-        through here.
-        """
+    def copy(self, key: str, to: str) -> bool:
+        """Have the server copy an object of at most `COPYABLE` bytes within the bucket; False if there is none."""
         import obstore
 
-        if size > COPYABLE:
-            from events.blobs.ranges import Ranges
-
-            first = self.get(key, 0, 1)
-            if first is None:
-                return False
-            with Ranges(self, key, first[1]) as content:
-                return self.put(to, content, size)
         try:
             self._patiently(f"copying {key}", lambda: obstore.copy(self._store, key, to))
         except FileNotFoundError:

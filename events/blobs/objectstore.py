@@ -28,7 +28,7 @@ from events.blobs import Digests, Finding
 from events.blobs.bucket import Bucket, Object
 from events.blobs.content import CHUNK, Hashing, chunks, digests_of, place_of
 from events.blobs.probe import probe
-from events.blobs.ranges import RANGE, Ranges
+from events.blobs.ranges import RANGE, Ranges, copy
 from events.blobs.together import together
 from events.blobs.uploads import AT_ONCE, Uploads
 from events.errors import BlobMissing, ChecksumMismatch, ConfigError, StorageUnusable
@@ -222,7 +222,7 @@ class ObjectBlobs:
         if found is None:
             return 0
         self._aside = True
-        if not self.bucket.copy(key, f"{QUARANTINE}/{sha256}/{secrets.token_hex(8)}", found.size):
+        if not copy(self.bucket, key, f"{QUARANTINE}/{sha256}/{secrets.token_hex(8)}", found.size):
             return 0
         self.bucket.delete([key])
         return found.size
@@ -237,7 +237,7 @@ class ObjectBlobs:
             back = self.bucket.head(place_of(sha256)) is not None
             return sha256, seconds, [each.key for each in found] if back else []
 
-        groups = groupby(self._copies(), lambda copy: copy[0])
+        groups = groupby(self._copies(), lambda pair: pair[0])
         for sha256, seconds, back in together(self, looked, ((name, [c for _, c in some]) for name, some in groups)):
             if not back:
                 yield sha256, max(seconds, 0.0)
@@ -284,7 +284,7 @@ class ObjectBlobs:
         """Bring a blob back to its place; whether it was seen aside. The copy stays: see above."""
         copies = [found for _, found in self._copies(sha256)]
         for found in copies:
-            if self.bucket.copy(found.key, place_of(sha256), found.size):
+            if copy(self.bucket, found.key, place_of(sha256), found.size):
                 break
         return bool(copies)
 

@@ -5,10 +5,10 @@ Invariant: all bytes are of one and the same object: if it is replaced meanwhile
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Final
 
-from events.blobs.bucket import Bucket, Object, Replaced
+from events.blobs.bucket import COPYABLE, Bucket, Object, Replaced
+from events.blobs.seekable import Seekable
 from events.errors import BlobMissing, StorageUnusable
 
 if TYPE_CHECKING:
@@ -18,39 +18,19 @@ RANGE: Final = 8 << 20
 """Bytes asked for at once, so the most that an open file holds in memory."""
 
 
-class Ranges(io.RawIOBase):
+class Ranges(Seekable):
     """The content of `key`. `first` are its first bytes, if they were read already."""
 
     def __init__(self, bucket: Bucket, key: str, found: Object, first: memoryview | None = None) -> None:
+        super().__init__(found.size)
         self._bucket = bucket
         self._found = found
         self._key = key
-        self._at = 0
         self._start, self._held = 0, first if first is not None else memoryview(b"")
-
-    def readable(self) -> bool:
-        """It can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """It can be read from anywhere."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte comes from."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go there; nothing is read by that."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._found.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"negative position {base + offset}")
-        self._at = base + offset
-        return self._at
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Some of the next bytes. Raises StorageUnusable, and BlobMissing if the object was deleted meanwhile."""
-        if self._at >= self._found.size:
+        if self._at >= self._size:
             return 0
         if not self._start <= self._at < self._start + len(self._held):
             self._fetch()
@@ -73,3 +53,16 @@ class Ranges(io.RawIOBase):
         if answer is None or not answer[0]:
             raise BlobMissing(f"{self._key} in {self._bucket.place} was deleted while it was read")
         self._start, self._held = self._at, answer[0]
+
+
+def copy(bucket: Bucket, key: str, to: str, size: int) -> bool:
+    """Copy an object of so many bytes within the bucket; False if there is none. One too large for the server's own
+    copying goes through here.
+    """
+    if size <= COPYABLE:
+        return bucket.copy(key, to)
+    first = bucket.get(key, 0, 1)
+    if first is None:
+        return False
+    with Ranges(bucket, key, first[1]) as content:
+        return bucket.put(to, content, size)

@@ -20,6 +20,7 @@ from events.blobs.content import CHUNK, Hashing, chunks, digests_of
 from events.blobs.sealed.format import LONGEST, Damaged, Header, NotSealed, Opening, Sealing, fingerprint, parse
 from events.blobs.sealed.keys import private_key, public_keys
 from events.blobs.sealed.library import public_of
+from events.blobs.seekable import Seekable
 from events.errors import BlobNotEncrypted, BlobSealed, ChecksumMismatch, ConfigError, StorageUnusable
 
 if TYPE_CHECKING:
@@ -242,41 +243,21 @@ class DistantSealedBlobs(SealedBlobs):
         return self.under.at_once if isinstance(self.under, Distant) else 1
 
 
-class _Reader(io.RawIOBase):
+class _Reader(Seekable):
     """The content of an encrypted blob, opened frame by frame. Raises ChecksumMismatch where one does not open."""
 
     def __init__(self, sealed: BinaryIO, header: Header, opening: Opening) -> None:
+        super().__init__(header.size)
         self._sealed, self._header, self._opening = sealed, header, opening
-        self._at = 0
         self._number, self._part = -1, b""
         if not header.size:
             self._frame(0)  # nothing will be read, but it must open all the same
-
-    def readable(self) -> bool:
-        """It can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """It can be read from anywhere."""
-        return True
-
-    def tell(self) -> int:
-        """Where the next byte comes from."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go there; nothing is read by that."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._header.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"negative position {base + offset}")
-        self._at = base + offset
-        return self._at
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Some of the next bytes: of as many frames as fill the buffer."""
         done = 0
         with memoryview(buffer).cast("B") as into:
-            while done < len(into) and self._at < self._header.size:
+            while done < len(into) and self._at < self._size:
                 number, offset = divmod(self._at, self._header.frame)
                 self._frame(number)
                 some = self._part[offset : offset + len(into) - done]
