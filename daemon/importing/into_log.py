@@ -25,11 +25,11 @@ from daemon.export.moment import Moment
 from daemon.failpoint import failpoint
 from daemon.importing.destination import Opener, Refused, Registry, field_name, type_key
 from daemon.importing.overlay import Overlay
-from daemon.importing.renamed import parts
 from daemon.losses import Loss
 from daemon.target.native.resolve import references
 from events.aip.model import Aip, Field, Format, GroupRow, Kind, Name, Schema, Uuid
 from events.aip.named import reference
+from events.aip.parts import parts
 from events.aip.rights import ANONYMOUS
 from events.blobs import Blobs, Digests
 from events.errors import ConfigError, PreconditionError

@@ -24,9 +24,10 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from daemon.export.bundles import Bundles, without
-from daemon.importing.renamed import parts, renamed
+from daemon.importing.renamed import renamed
 from events.aip.model import Aip, BitstreamRow, Kind, Member, Placed, Policy, Uuid, Value
 from events.aip.order import LISTS, canonical
+from events.aip.parts import parts
 from events.aip.rights import ADMINISTRATOR
 
 NAME: Final = "dc.title"

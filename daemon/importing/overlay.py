@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from daemon.importing.destination import Opener
-from daemon.importing.renamed import parts
 from events.aip.model import Aip, Kind, Uuid
+from events.aip.parts import parts
 
 
 class Put(NamedTuple):

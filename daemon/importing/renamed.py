@@ -40,9 +40,3 @@ def _row(row: Row, mapping: Mapping[Uuid, Uuid]) -> Row:
         if name in _UUIDS and isinstance(value := getattr(row, name), str) and value in mapping
     }
     return msgspec.structs.replace(row, **changed) if changed else row
-
-
-def parts(aip: Aip) -> list[Uuid]:
-    """The object's own parts: template item, bundles, bitstreams and logos."""
-    found = [row.uuid for row in aip.items if row.uuid != aip.uuid]
-    return found + [row.uuid for row in aip.bundles] + [row.uuid for row in aip.bitstreams]

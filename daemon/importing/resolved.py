@@ -25,7 +25,7 @@ from daemon.importing.merged import merged, same, same_parts
 from daemon.importing.options import Mode, Options
 from daemon.importing.people import Account, Accounts
 from daemon.importing.refusals import Contradiction, ParentMissing, ParentRefused
-from daemon.importing.renamed import parts, renamed
+from daemon.importing.renamed import renamed
 from daemon.target.native.resolve import references
 from events.aip.model import (
     Aip,
@@ -34,6 +34,7 @@ from events.aip.model import (
     Uuid,
     derived_uuid,
 )
+from events.aip.parts import parts
 from events.aip.stock_roles import translate
 from events.errors import AlreadyThere, UnknownField
 from events.package import Package

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import events.aip
 from daemon.target.ledger import Parked, Standing
 from events.aip.model import KIND_ORDER, Aip, Kind, Uuid
+from events.aip.parts import need_distinct
 from events.errors import AipstreamError, InvalidAip
 from events.event import Event, Position, Type, decompress
 from events.log import Entry
@@ -106,8 +107,11 @@ def decide(
 
 
 def decode(event: Event) -> Aip:
-    """The object in an event's payload. Raises InvalidAip if it is damaged or speaks of another object."""
+    """The object in an event's payload. Raises InvalidAip if it is damaged, speaks of another object, or of two parts
+    that share a UUID.
+    """
     aip = events.aip.read(decompress(event.payload))
     if aip.uuid != event.uuid or aip.kind != event.kind:
         raise InvalidAip(f"the payload is of {aip.kind} {aip.uuid}, its event of {event.kind} {event.uuid}")
+    need_distinct(aip)
     return aip

@@ -19,6 +19,7 @@ from lxml import etree
 from events.aip import links, markup, mets_in, stock, stock_roles
 from events.aip.mets import payload
 from events.aip.model import Aip, BitstreamRow, Kind, Uuid
+from events.aip.parts import need_distinct
 from events.errors import ChecksumMismatch
 from events.package import Child, Content, Package, Related
 from events.package.checked import HINT, verifiable
@@ -79,6 +80,7 @@ def manifest_package(path: Path, manifest: Manifest, archive: Archive | None) ->
         related = tuple(Related(*trace) for trace in found.related)
         modified, anonymous = found.modified, found.anonymous
         doubts += found.doubts
+    need_distinct(aip)
     entries = {uuids[identity]: entry for identity, entry in links.entries(root).items() if identity in uuids}
     contents: dict[Uuid, Content] = {}
     if archive is not None:

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from daemon.importing.merged import merged, same
-from daemon.importing.renamed import parts, renamed
+from daemon.importing.renamed import renamed
 from events.aip.model import Aip, Kind
 from events.aip.order import canonical
+from events.aip.parts import parts
 from tests.events.aip.strategies import aips
 from tests.hunting import examples
 
