@@ -118,9 +118,9 @@ class Assetstore:
         not be placed (BlobMissing, ChecksumMismatch). An OSError of the folder itself (full, read-only) is raised as
         TargetUnreachable, and the blob store's StorageUnusable as it is: they concern every file.
         """
-        contents: dict[tuple[str | None, str], list[Wanted]] = {}
+        contents: dict[tuple[str | None, str, int], list[Wanted]] = {}  # whose row lies of its size is wrong alone
         for each in wanted:
-            contents.setdefault((each.internal_id, each.sha256), []).append(each)
+            contents.setdefault((each.internal_id, each.sha256, each.size), []).append(each)
         placed: dict[Uuid, str] = {}
         failed: dict[Uuid, Exception] = {}
         fresh: list[_Fresh] = []

@@ -99,6 +99,15 @@ def test_a_bad_content_fails_alone(store: Assetstore, blobs: Blobs, tmp_path: Pa
     assert [file for file in store.folder.rglob("*") if file.is_file()] == [store.path(placed["b1"])]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_row_of_the_wrong_size_fails_alone(store: Assetstore, blobs: Blobs, order: int) -> None:
+    """Whoever shares the content with it, and says its size right, gets the file."""
+    good = wanted(blobs, b"shared")
+    placed, failed = store.place([good, good._replace(bitstream="b2", size=7)][::order], blobs)
+    assert (set(placed), set(failed)) == ({"b1"}, {"b2"})
+    assert store.path(placed["b1"]).read_bytes() == b"shared"
+
+
 def test_what_a_killed_process_left_is_cleared(store: Assetstore) -> None:
     """Whoever has the target's lock removes what is on its way in and nobody's any more."""
     left = store.folder / ".aipstream" / "left"
