@@ -25,7 +25,7 @@ from kafka import errors as kafka
 
 from events.errors import AipstreamError, GapInLog
 from events.event import Position
-from events.log.kafka_errors import LogUnreachable, connected, listen, makes_no_topic, meaning, names
+from events.log.kafka_errors import LogUnreachable, connected, drops_no_request, listen, makes_no_topic, meaning, names
 from events.log.kafka_lease import Lease, myself, note
 from events.log.kafka_record import COMPACTED, Message
 from events.log.kafka_settings import LAST_SECONDS, MESSAGE_BYTES, PATIENCE, Place, Settings
@@ -91,6 +91,7 @@ class Writer:
         try:
             self._producer = connected(partial(KafkaProducer, **arguments), self.place)
             makes_no_topic(self._producer._metadata)
+            drops_no_request(self._producer._sender._client)
             _within(2 * PATIENCE, self._producer.init_transactions, self.settings.stopped)
         except (kafka.KafkaError, AipstreamError, OSError) as error:
             self.close()

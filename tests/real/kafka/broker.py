@@ -3,13 +3,14 @@
 * `ensure()` fetches the jars once by Maven and keeps them in `$KAFKA_RIG_CACHE` (or `~/.cache/kafka-rig`).
 * `Broker` is one instance: `start`, `stop`, `kill`, `wipe`, on ports that were free. It keeps its ports and its data
   over a restart. With `tls` it has a second listener, SASL_SSL, on which `USER` comes in with `PASSWORD` by PLAIN or
-  SCRAM.
+  SCRAM. By itself it is a whole cluster; `tests.real.kafka.brokers` has several.
 
 Invariant: nothing is left running. A broker is ended by the id of its process, and ends when the test's process does.
 """
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import fcntl
 import hashlib
@@ -19,6 +20,7 @@ import signal
 import socket
 import subprocess
 import time
+import uuid as uuids
 from collections.abc import Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -42,7 +44,7 @@ USER = "aipstream"
 PASSWORD = "correct-horse-battery"
 PEM = Encoding.PEM
 HEAP = "256m"
-START_SECONDS = 90
+START_SECONDS = 240
 _PR_SET_PDEATHSIG = 1
 
 
@@ -92,17 +94,27 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
+def new_id() -> str:
+    """The id of a cluster, or of a folder for data, as Kafka writes them."""
+    return base64.urlsafe_b64encode(uuids.uuid4().bytes).decode().rstrip("=").replace("-", "_")
+
+
 class Broker:
     """One broker in one folder. `settings` are further lines of its server.properties, `client_certificates` is whether
     its listener SASL_SSL wants them: "none", "requested" or "required".
     """
 
     client_certificates = "requested"
+    roles = "broker,controller"
+    heap = HEAP
 
-    def __init__(self, folder: Path, *, tls: bool = False, settings: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, *, tls: bool = False, settings: Sequence[str] = (), node: int = 1) -> None:
         self.folder = folder
         self.tls = tls
         self.settings = list(settings)
+        self.node = node
+        self.cluster = ""
+        """The id with which it is formatted; a new one if there is none."""
         self.jars = ensure()
         self.port, self.controller, self.secure_port = free_ports(3)
         self.process: subprocess.Popen[bytes] | None = None
@@ -123,6 +135,11 @@ class Broker:
         return self.folder / "ca.pem"
 
     @property
+    def log(self) -> Path:
+        """What it says."""
+        return self.folder / "broker.log"
+
+    @property
     def pid(self) -> int:
         """The id of its process, while it runs."""
         assert self.process is not None
@@ -130,6 +147,12 @@ class Broker:
 
     def start(self) -> Broker:
         """Start it, formatted if it is new, and wait until it answers."""
+        self.launch()
+        self.await_start()
+        return self
+
+    def launch(self) -> None:
+        """Start it, formatted if it is new."""
         assert self.process is None, "it runs"
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
         if self.tls and not self.ca.exists():
@@ -137,23 +160,24 @@ class Broker:
         self._configure()
         if not (self.folder / "data" / "meta.properties").exists():
             self._format()
-        log = self.folder / "broker.log"
-        begin = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as out:
+        self._begin = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                self._java(HEAP, "kafka.Kafka", self.folder / "server.properties"),
+                self._java(self.heap, "kafka.Kafka", self.folder / "server.properties"),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 preexec_fn=_end_with_parent,
             )
+
+    def await_start(self) -> None:
+        """Wait until it answers, after `launch`."""
         deadline = time.monotonic() + START_SECONDS
-        while b"Kafka Server started" not in (said := _after(log, begin)):
-            if self.process.poll() is not None or time.monotonic() > deadline:
+        while b"Kafka Server started" not in (said := _after(self.log, self._begin)):
+            if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise AssertionError(f"the broker did not start:\n{said.decode(errors='replace')[-3000:]}")
             time.sleep(0.1)
-        return self
 
     def stop(self) -> None:
         """End it in its own way, and wait."""
@@ -202,7 +226,7 @@ class Broker:
         return ["java", *options, *map(str, words)]
 
     def _configure(self) -> None:
-        listeners = [f"PLAINTEXT://127.0.0.1:{self.port}"]
+        listeners = [f"PLAINTEXT://127.0.0.1:{self.port}"] if "broker" in self.roles else []
         more: list[str] = []
         if self.tls:
             listeners.append(f"SASL_SSL://localhost:{self.secure_port}")
@@ -222,12 +246,13 @@ class Broker:
         (self.folder / "log4j2.properties").write_text(
             "rootLogger.level=info\nrootLogger.appenderRef.c.ref=c\nappender.c.type=Console\nappender.c.name=c\n"
         )
+        control = [f"CONTROLLER://127.0.0.1:{self.controller}"] if "controller" in self.roles else []
         lines = [
-            "process.roles=broker,controller",
-            "node.id=1",
-            f"controller.quorum.voters=1@127.0.0.1:{self.controller}",
-            f"listeners={','.join(listeners)},CONTROLLER://127.0.0.1:{self.controller}",
-            f"advertised.listeners={','.join(listeners)}",
+            f"process.roles={self.roles}",
+            f"node.id={self.node}",
+            f"controller.quorum.voters={self.voters}",
+            f"listeners={','.join(listeners + control)}",
+            *([f"advertised.listeners={','.join(listeners)}"] if listeners else []),
             "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
             "controller.listener.names=CONTROLLER",
             f"log.dirs={self.folder}/data",
@@ -247,15 +272,18 @@ class Broker:
         ]
         (self.folder / "server.properties").write_text("\n".join(lines) + "\n")
 
+    @property
+    def voters(self) -> str:
+        """The controllers."""
+        return f"{self.node}@127.0.0.1:{self.controller}"
+
     def _format(self) -> None:
-        said = self._run("kafka.tools.StorageTool", "random-uuid")
         more = []
         if self.tls:
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
                 more += ["--add-scram", f"{mechanism}=[name={USER},password={PASSWORD}]"]
-        self._run(
-            "kafka.tools.StorageTool", "format", "-t", said.split()[-1], "-c", self.folder / "server.properties", *more
-        )
+        cluster = self.cluster or new_id()
+        self._run("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self.folder / "server.properties", *more)
 
     def _run(self, *words: object) -> str:
         done = subprocess.run(
