@@ -52,7 +52,7 @@ def chosen(log: Log, text: str | None) -> Chosen:
     if text is None:
         return Chosen(end, [])
     at = position_of(log, text)
-    last = next(log.read(end - 1, limit=1), None) if end else None
+    last = next(log.read(end - 1, limit=1, whole=False), None) if end else None
     if at < end or last is None or not _after(text, at, last):
         return Chosen(at, [])
     note = (

@@ -320,7 +320,7 @@ def _packager(config: Config) -> Iterator[Precondition]:
     """What the driver `packager` needs. The prefix is that of the handles in the log, as far as it has any."""
     target, prefix = config.need_target(), None
     with suppress(AipstreamError), closing(log_of(config)) as log:
-        handles = (entry.event.handle for entry in log.read(0, limit=_EARLY))
+        handles = (entry.event.handle for entry in log.read(0, limit=_EARLY, whole=False))
         prefix = next((handle.partition("/")[0] for handle in handles if handle and "/" in handle), None)
     words = shlex.split(target.dspace)
     for finding in readiness.findings(words, target.eperson, packager_folder(config), prefix):

@@ -68,9 +68,10 @@ def log(
         return
     begin = position_of(events, after) if after else None
     if thing is None:
-        entries = list(events.read(max(0, events.end() - limit) if begin is None else begin, limit))
+        entries = list(events.read(max(0, events.end() - limit) if begin is None else begin, limit, whole=False))
     else:
-        entries = [entry for entry in events.history(uuid_of(events, thing)) if entry.position > (begin or 0)]
+        found = events.history(uuid_of(events, thing), whole=False)
+        entries = [entry for entry in found if entry.position > (begin or 0)]
         entries = entries[:limit] if begin is not None else entries[-limit:]
     show(
         session,
@@ -127,7 +128,7 @@ def _told(entry: Entry) -> dict[str, object]:
         "parents": list(event.parents),
         "digest": event.digest,
         "blobs": list(event.blobs),
-        "payload_bytes": len(event.payload),
+        "payload_bytes": entry.left_out or len(event.payload),
     }
 
 
@@ -143,5 +144,5 @@ def _row(entry: Entry) -> tuple[object, ...]:
         event.kind.value,
         event.handle,
         event.uuid,
-        sized(len(event.payload)),
+        sized(entry.left_out),
     )

@@ -161,7 +161,7 @@ def _would(log: Log, after: Position, until: Position, own: Position, again: lis
     from daemon.cli.targets import Told
 
     counts: dict[tuple[str, str], int] = {}
-    for entry in log.read(after, until=until):
+    for entry in log.read(after, until=until, whole=False):
         name = entry.event.kind.value, entry.event.type.value
         counts[name] = counts.get(name, 0) + 1
     rows = [(kind, what, f"{count:,}") for (kind, what), count in sorted(counts.items())]

@@ -55,7 +55,7 @@ def _begun(log: Log, at: Position, moment: str) -> None:
 
     if at > BEGINNING:
         return
-    first = next(log.read(BEGINNING, limit=1), None)
+    first = next(log.read(BEGINNING, limit=1, whole=False), None)
     begins = f"it begins at {first.event.commit_time[:19]}Z" if first else "it is empty"
     raise ConfigError(
         f"the log does not know how it was at {moment}: {begins}",

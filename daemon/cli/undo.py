@@ -49,11 +49,12 @@ def undo(
             wanted = {}
             for thing in objects:
                 uuid = uuid_of(log, thing)
-                last = log.latest(uuid)
+                last = log.latest(uuid, whole=False)
                 if last is None:
                     continue
                 imported = last.event.source.startswith("import/")
-                if not last.event.xid and not imported and next(log.history(uuid)).position == last.position:
+                first = next(log.history(uuid, whole=False))
+                if not last.event.xid and not imported and first.position == last.position:
                     raise ConfigError(
                         f"{thing}: the log knows it from one sweep of the source, and of no change since",
                         "What a sweep found in a while is undone with --between.",

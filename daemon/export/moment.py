@@ -40,7 +40,7 @@ class Moment:
         """Every object that is there, by UUID."""
         one: dict[Uuid, Uuid] = {}  # a collection's UUID once, not once for each of its items
         found = {}
-        for position, event in self.log.standing(self.at):
+        for position, event, _ in self.log.standing(self.at):
             parents = tuple(one.setdefault(parent, parent) for parent in event.parents)
             found[event.uuid] = Head(event.uuid, event.kind, position, event.handle, parents)
         return found

@@ -52,7 +52,7 @@ def between(log: Log, one: Position, other: Position, *, words: bool = False) ->
 def _change(
     log: Log, uuid: Uuid, kind: Kind, what: What, one: Position, other: Position, words: bool
 ) -> Iterator[Change]:
-    before, after = log.latest(uuid, one), log.latest(uuid, other)
+    before, after = log.latest(uuid, one, whole=words), log.latest(uuid, other, whole=words)
     handle = next((entry.event.handle for entry in (after, before) if entry and entry.event.handle), None)
     told: list[str] = []
     if words:

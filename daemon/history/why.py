@@ -49,7 +49,7 @@ def steps(log: Log, uuid: Uuid, applied: Position | None = None, parked: Parked 
     """
     before: Aip | None = None
     retention = thinned_of(log)
-    for position, event in log.history(uuid):
+    for position, event, _ in log.history(uuid):
         try:
             now = document(event)
             told = changes(before, now) or ["nothing changed"]

@@ -71,7 +71,7 @@ class LogDestination:
             return self._overlay.aips[uuid].kind
         if uuid in self._kinds:
             return self._kinds[uuid]
-        entry = self.log.latest(uuid)
+        entry = self.log.latest(uuid, whole=False)
         if entry is None or entry.event.type is Type.DELETE:
             return None
         if entry.event.kind in _KEPT:
@@ -83,7 +83,7 @@ class LogDestination:
         if handle in self._overlay.handles:
             return self._overlay.handles[handle]
         found = self.log.lookup_handle(handle)
-        entry = self.log.latest(found.event.uuid) if found else None
+        entry = self.log.latest(found.event.uuid, whole=False) if found else None
         if entry is None or entry.event.type is Type.DELETE or entry.event.handle != handle:
             return None
         return entry.event.kind, entry.event.uuid
@@ -136,8 +136,8 @@ class LogDestination:
 
     def _captured_registry(self) -> bool:
         """Whether the documents are a source's whole registries, not only what imports have added to them."""
-        events_of = (event for uuid in self._documents for _, event in self.log.history(uuid))
-        return any(not event.source.startswith(SOURCE) for event in events_of)
+        entries = (entry for uuid in self._documents for entry in self.log.history(uuid, whole=False))
+        return any(not entry.event.source.startswith(SOURCE) for entry in entries)
 
     @cached_property
     def _registry(self) -> Registry:
@@ -187,7 +187,7 @@ class LogDestination:
                 "Import with `--into target`, or keep the packages' handles: `-o ignoreHandle=false`.",
             )
         if not self._next:
-            site = self._site and self.log.latest(self._site)
+            site = self._site and self.log.latest(self._site, whole=False)
             prefix = self.prefix or (site.event.handle or "").removesuffix("/0") if site else self.prefix
             if not prefix:
                 raise ConfigError(
@@ -201,7 +201,7 @@ class LogDestination:
         return f"{self.prefix}/{self._next}"
 
     def _handles(self, start: str) -> Iterator[str]:
-        for entry in self.log.read(0):
+        for entry in self.log.read(0, whole=False):
             if entry.event.handle and entry.event.handle.startswith(start):
                 yield entry.event.handle
 
@@ -252,7 +252,7 @@ class LogDestination:
     def _lsn(self) -> int:
         """Above that of the last event."""
         end = self.log.end()
-        last = next(iter(self.log.read(end - 1, limit=1)), None) if end else None
+        last = next(iter(self.log.read(end - 1, limit=1, whole=False)), None) if end else None
         return last.event.lsn + 1 if last else 1
 
     def _with_anonymous(self, aips: list[Aip]) -> list[Aip]:
@@ -295,7 +295,7 @@ class LogDestination:
 
     def _called(self, uuid: Uuid) -> str | None:
         aip = self._overlay.aips.get(uuid)
-        entry = None if aip else self.log.latest(uuid)
+        entry = None if aip else self.log.latest(uuid, whole=False)
         if entry and entry.event.kind in (Kind.GROUP, Kind.PERSON):
             aip = self.aip(uuid)
         if aip and aip.group:
@@ -314,7 +314,7 @@ class LogDestination:
         lsn, now = self._lsn(), clock()
         made = []
         for kind, uuid in objects:
-            before = self.log.latest(uuid)
+            before = self.log.latest(uuid, whole=False)
             self._kinds.pop(uuid, None)
             made.append(
                 Event(

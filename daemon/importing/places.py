@@ -84,5 +84,5 @@ def _blobs(config: Config) -> Blobs | None:
 def is_captured(log: Log) -> bool:
     """Whether the first or the last event of the log is of a repository that is captured, and not of an import."""
     end = log.end()
-    ends = [*log.read(0, limit=1), *(log.read(end - 1, limit=1) if end else ())]
+    ends = [*log.read(0, limit=1, whole=False), *(log.read(end - 1, limit=1, whole=False) if end else ())]
     return any(not entry.event.source.startswith(SOURCE) for entry in ends)

@@ -99,7 +99,7 @@ def _put(log: Log, step: Step) -> Entry:
 
 def _delete(log: Log, step: Step) -> Event:
     """A deletion that the source never made: the object is not there yet, or no longer, at that moment."""
-    known = log.latest(step.uuid)
+    known = log.latest(step.uuid, whole=False)
     event = known.event if known else None
     return Event(
         source=event.source if event else "",

@@ -41,7 +41,7 @@ def standing(connection: Connection, log: Log, made: Plan, options: Options) -> 
             continue
         held = fingerprint.digests(connection, step.kind, [names.get(step.uuid, step.uuid)], options)
         digest = next(iter(held.values()), None)
-        for entry in log.history(step.uuid):
+        for entry in log.history(step.uuid, whole=False):
             if digest is not None and entry.event.digest == digest:
                 newest = max(newest, entry.position)
     connection.rollback()
@@ -53,5 +53,5 @@ def standing(connection: Connection, log: Log, made: Plan, options: Options) -> 
 
 
 def _at(log: Log, position: Position, by: str) -> Standing:
-    entry = next(log.read(position - 1, limit=1, until=position), None)
+    entry = next(log.read(position - 1, limit=1, until=position, whole=False), None)
     return Standing(position, entry.event.commit_time if entry else "", by)

@@ -22,7 +22,7 @@ from daemon.dspace.connect import Connection
 from daemon.dspace.facets import FACETS, Options
 from daemon.target import ledger
 from events.aip.model import KIND_ORDER, Kind, Uuid
-from events.event import Position, decompress
+from events.event import Position, Type, decompress
 from events.log import Log
 from events.log.opening import thinned_of
 
@@ -94,7 +94,7 @@ def plan(
         ):
             made.same += 1
         else:
-            entry = log.latest(uuid, position)
+            entry = log.latest(uuid, position, whole=False)
             handle = entry.event.handle if entry else None
             made.steps.append(Step("put", uuid, kind, handle, position, held is None))
     made.steps.sort(key=_order)
@@ -115,7 +115,7 @@ def _gone(log: Log, uuid: Uuid, kind: Kind, at: Position) -> Step | None:
     """
     if thinned_of(log).stale(at, uuid, there=True):
         return None
-    known = log.latest(uuid)
+    known = log.latest(uuid, whole=False)
     return Step("delete", uuid, kind, known.event.handle, at) if known is not None else None
 
 
@@ -185,13 +185,13 @@ def _some(
     connection: Connection, log: Log, options: Options, names: dict[Uuid, Uuid], only: Mapping[Uuid, Position]
 ) -> Iterator[_Pair]:
     for uuid, at in sorted(only.items()):
-        then, known = log.latest(uuid, at), log.latest(uuid)
+        then, known = log.latest(uuid, at, whole=False), log.latest(uuid, whole=False)
         event = then.event if then else known.event if known else None
         if event is None:
             continue
         found = fingerprint.digests(connection, event.kind, [names.get(uuid, uuid)], options)
         held = next(iter(found.values()), None)
-        if then is not None and then.event.payload:
+        if then is not None and then.event.type is Type.PUT:
             yield uuid, event.kind, then.position, then.event.digest, held
         elif held is not None:
             yield uuid, event.kind, None, "", held

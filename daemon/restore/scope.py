@@ -49,7 +49,7 @@ def before(log: Log, begin: Position, end: Position, *, xid: int | None = None) 
     it was before the first of them.
     """
     wanted: dict[Uuid, Position] = {}
-    for entry in log.read(begin, until=end):
+    for entry in log.read(begin, until=end, whole=False):
         if xid is None or entry.event.xid == xid:
             wanted.setdefault(entry.event.uuid, entry.position - 1)
     return Scope(wanted, needed(Moment(log, begin), wanted))

@@ -42,7 +42,8 @@ def warning(count: int, moment: str) -> list[str]:
 
 def within(log: Log, at: Position) -> list[str]:
     """The line that says that a position lies between events of one moment: the repository never stood like that."""
-    here, after = next(log.read(max(at - 1, 0), limit=1), None), next(log.read(at, limit=1), None)
+    here = next(log.read(max(at - 1, 0), limit=1, whole=False), None)
+    after = next(log.read(at, limit=1, whole=False), None)
     if here is None or after is None or at == 0 or here.position != at:
         return []
     (one, other) = ((each.event.source, each.event.lsn, each.event.commit_time) for each in (here, after))

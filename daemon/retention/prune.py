@@ -54,7 +54,7 @@ class Pruned:
 
 def kept_positions(log: Log, policy: Policy, now: datetime) -> list[Position]:
     """The positions of all moments that are kept, sorted; the last is that from which on every event is."""
-    first = next(log.read(BEGINNING, limit=1), None)
+    first = next(log.read(BEGINNING, limit=1, whole=False), None)
     if first is None:
         return []
     begin = datetime.fromisoformat(first.event.commit_time)

@@ -271,7 +271,7 @@ class Emitter:
                 uuids = self._children_first(uuids)
             for uuid in uuids:
                 touch = touched[uuid]
-                last = self.log.latest(uuid)
+                last = self.log.latest(uuid, whole=False)
                 pending.events.append(
                     Event(
                         source=self.source,
@@ -294,7 +294,7 @@ class Emitter:
         """Communities that are gone, by what their last events said of their parents."""
         if len(communities) < 2:
             return list(communities)
-        last = {uuid: self.log.latest(uuid) for uuid in communities}
+        last = {uuid: self.log.latest(uuid, whole=False) for uuid in communities}
         above = {uuid: entry.event.parents[0] for uuid, entry in last.items() if entry and entry.event.parents}
 
         def depth(uuid: Uuid) -> int:
@@ -324,7 +324,7 @@ class Emitter:
             for event, position in zip(events, positions, strict=True):
                 if position <= before:
                     repeated += 1
-                    newest = self.log.latest(event.uuid)
+                    newest = self.log.latest(event.uuid, whole=False)
                     event = newest.event if newest else event  # what the log has counts
                 known.append(Known(event.kind, event.uuid, None if event.type is Type.DELETE else event.digest))
             if before == self._end:  # else somebody else appended; `agree` looks at that at the next start

@@ -323,10 +323,10 @@ class State:
 
     def _catch_up(self, log: Log, seen: Position) -> int:
         taken = 0
-        for entries in slices(log.read(seen), 100):
+        for entries in slices(log.read(seen, whole=False), 100):
             newest = {
                 event.uuid: Known(event.kind, event.uuid, None if event.type is Type.DELETE else event.digest)
-                for _, event in entries
+                for _, event, _ in entries
             }
             self.remember(known=list(newest.values()), cleared=newest, meta={"log_position": str(entries[-1].position)})
             taken += len(entries)

@@ -58,7 +58,7 @@ def note_stones(connection: Connection, options: Options) -> None:
 
 def header(log: Log, at: Position) -> tuple[int, str]:
     """(LSN, commit time) of the last whole event at or before that position."""
-    for entry in log.read(max(0, at - 1), limit=1, until=at):
+    for entry in log.read(max(0, at - 1), limit=1, until=at, whole=False):
         return entry.event.lsn, entry.event.commit_time
     if log.id_at(at) is None:
         raise GapInLog(f"position {at} is missing in the log")

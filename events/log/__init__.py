@@ -19,15 +19,20 @@ from events.log.chain import Record
 
 
 class Entry(NamedTuple):
-    """An event with its place in the log."""
+    """An event with its place in the log. `left_out` is how many bytes its payload has, where that was left out."""
 
     position: Position
     event: Event
+    left_out: int = 0
 
 
 @runtime_checkable
 class Log(Protocol):
-    """What a log back end can do. Raises `GapInLog` for holes and damage, `StorageUnusable` where it cannot write."""
+    """What a log back end can do. Raises `GapInLog` for holes and damage, `StorageUnusable` where it cannot write.
+
+    What is asked for without `whole`, or is said to have no payload, is told by its header alone, which is proved by
+    its own checksum. Payloads are not looked at, nor is whatever keeps them: it may be damaged, or not answer.
+    """
 
     @property
     def identity(self) -> str:
@@ -42,7 +47,9 @@ class Log(Protocol):
         """Be the only one who appends, on whatever machine, while it lasts. Raises Locked that names who is."""
         ...
 
-    def read(self, after: Position, limit: int | None = None, *, until: Position | None = None) -> Iterator[Entry]:
+    def read(
+        self, after: Position, limit: int | None = None, *, until: Position | None = None, whole: bool = True
+    ) -> Iterator[Entry]:
         """Every event after that position and up to `until`, in order, lazily; at most `limit` of them.
 
         Events that retention has thinned are left out; so positions need not be consecutive.
@@ -60,16 +67,16 @@ class Log(Protocol):
         """The last position whose commit is at or before that time (UTC, as in `Event`) or LSN; 0 if none is."""
         ...
 
-    def latest(self, uuid: Uuid, at: Position | None = None) -> Entry | None:
+    def latest(self, uuid: Uuid, at: Position | None = None, *, whole: bool = True) -> Entry | None:
         """The newest event of that object at or before that position (or at all); None if there is none."""
         ...
 
-    def history(self, uuid: Uuid) -> Iterator[Entry]:
+    def history(self, uuid: Uuid, *, whole: bool = True) -> Iterator[Entry]:
         """All events of that object, in order."""
         ...
 
     def lookup_handle(self, handle: str) -> Entry | None:
-        """The newest event that carries that handle; None if there is none."""
+        """The newest event that carries that handle, without its payload; None if there is none."""
         ...
 
     def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str, Kind]]:
@@ -87,8 +94,8 @@ class Log(Protocol):
         ...
 
     def standing(self, at: Position | None = None) -> Iterator[Entry]:
-        """The same events as of `heads`, whole but for their payloads, which are empty: what an object is called, what
-        it belongs to. Without a payload each, a large repository is walked in seconds.
+        """The same events as of `heads`, without their payloads: what an object is called, what it belongs to. So a
+        large repository is walked in seconds.
         """
         ...
 

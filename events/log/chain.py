@@ -125,9 +125,11 @@ def whole(fields: Sequence[Any], payload: object) -> Event:
     return msgspec.structs.replace(event, payload=payload)
 
 
-def read_record(fields: Sequence[Any], payload: object, *, thinned: bool = False) -> Record:
-    """The record of a header and its payload, which is not looked at where it was thinned. Raises GapInLog."""
-    event = proved(fields) if thinned else whole(fields, payload)
+def read_record(fields: Sequence[Any], payload: object, *, thinned: bool = False, bare: bool = False) -> Record:
+    """The record of a header and its payload, which is not looked at where it was thinned, or where a `bare` one is
+    wanted. Raises GapInLog.
+    """
+    event = proved(fields) if thinned or bare else whole(fields, payload)
     size, payload_checksum, checksum, chain = fields[COVERED - 2 :]
     return Record(fields[0], event, size, payload_checksum, checksum, chain, thinned)
 

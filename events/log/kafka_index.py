@@ -25,7 +25,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Row, Table, Text, 
 from events.errors import ConfigError, GapInLog, StateDamaged, StorageUnusable, UnknownLogFormat
 from events.event import BEGINNING, Position
 from events.log import sqlite_file as file
-from events.log.chain import NO_CHAIN
+from events.log.chain import NO_CHAIN, Record, read_record
 from events.log.kafka_record import Kept
 from events.log.sqlite_headers import SqliteHeaders
 from events.log.sqlite_rows import CHAIN, EVENT, META, THINNED
@@ -48,7 +48,7 @@ PLACE: Final = Table(
 """Where the message of an event stands, and the blob that has its payload if the message has not."""
 
 PARTITION, OFFSET, CLAIM = CHAIN + 1, CHAIN + 2, CHAIN + 3
-"""Of a row of `queries`, which has the columns of `event` before them."""
+"""Of a row of `Queries`, which has the columns of `event` before them."""
 
 _COLUMNS: Final = tuple(column.name for column in EVENT.columns)
 
@@ -142,7 +142,7 @@ class KafkaIndex(SqliteHeaders):
         self.topic = self.topic._replace(identity=identity)
 
     def page(self, after: Position, most: int, room: int) -> list[Row[Any]]:
-        """The next rows of `queries.page`, none at the end, until their payloads have `room` bytes."""
+        """The next rows of `Queries.page`, none at the end, until their payloads have `room` bytes."""
         found: list[Row[Any]] = []
         with self.transaction() as connection:
             end = self.end_in(connection)
@@ -153,6 +153,13 @@ class KafkaIndex(SqliteHeaders):
                     if room <= 0:
                         break
         return found
+
+    def headers(self, after: Position, most: int) -> list[Record]:
+        """The next records, none at the end, without their payloads."""
+        with self.transaction() as connection:
+            found = self.expected(connection, after, self.end_in(connection), most, whole=False)
+            with closing(found) as rows:
+                return [read_record(row[:PARTITION], b"", thinned=row[-1] is not None, bare=True) for row in rows]
 
     def last(self) -> Row[Any] | None:
         """The row of the last event."""

@@ -22,16 +22,15 @@ from sqlalchemy import Row
 from events.aip.model import Kind, Uuid
 from events.errors import AipstreamError, BlobMissing, ConfigError, GapInLog
 from events.event import BEGINNING, Position
-from events.log import Entry, Writing, kafka_index, kafka_lease
-from events.log import kafka_topic_settings as topic_settings
+from events.log import Entry, Writing, kafka_lease
 from events.log.chain import Record, read_record
 from events.log.kafka_errors import LogUnreachable
-from events.log.kafka_index import CLAIM, OFFSET, PARTITION, KafkaIndex, Standing, Topic
+from events.log.kafka_index import CLAIM, OFFSET, PARTITION, Standing
 from events.log.kafka_lease import Lease
+from events.log.kafka_opening import MOVE_AWAY, KafkaOpening
 from events.log.kafka_record import COMPACTED, Kept, claimed
-from events.log.kafka_settings import PATIENCE, Settings, place_of
-from events.log.kafka_topic import Found, TopicReader
-from events.log.sqlite_rows import CHAIN
+from events.log.kafka_settings import PATIENCE, Settings
+from events.log.sqlite_rows import CHAIN, bare
 
 T = TypeVar("T")
 
@@ -44,124 +43,21 @@ MANY: Final = 10_000
 """Records read into the index at once, after which it is told that this takes a while."""
 
 
-class KafkaReading:
-    """See `events.log.Log`.
-
-    `create` makes the topic, and the log in it, if there is none. Raises ConfigError for a topic that is missing or
-    used for something else, GapInLog where events are gone, LogUnreachable where the brokers do not answer.
-    """
+class KafkaReading(KafkaOpening):
+    """See `events.log.Log`, and KafkaOpening for what opening it raises."""
 
     def __init__(self, url: str, settings: Settings, *, create: bool = False) -> None:
-        self.place = place_of(url)
-        self.settings = settings
-        self.reader = TopicReader(self.place, settings)
+        super().__init__(url, settings, create=create)
         self._lock = threading.RLock()
         self._noted = BEGINNING
         """Where the log ended when its writer last said so."""
         try:
-            self.index = self._opened(create=create)
-            self.identity = self.index.identity
             lease = self.lease()
         except BaseException:
             self.reader.close()
             raise
         if lease is not None and lease.log == self.identity:
             self._noted = lease.end
-
-    # --- opening ----------------------------------------------------------------------------------------------------
-
-    def _opened(self, *, create: bool) -> KafkaIndex:
-        found = self.reader.find()
-        index = kafka_index.known(self.settings.index)
-        if index is not None and index.topic.name != self.place.topic:
-            raise ConfigError(
-                f"the index {index.path} is of topic {index.topic.name!r}, not of {self.place.topic!r}",
-                "Give each log its own [kafka] index and [log] state.",
-            )
-        if found is None:
-            if index is not None:
-                raise self._deleted(index)
-            if not create:
-                raise ConfigError(f"[log] url: there is no topic {self.place}", "`aipstream init` makes it.")
-            topic_settings.create(self.reader.admin(), self.place, self.settings)
-            found = self._found()
-        if index is not None:
-            self._recognise(index, found.cluster, found.id)
-            if index.end() == BEGINNING:
-                first = self.reader.genesis()  # as long as a log has no events it may become a copy of another one
-                if first is not None and first.identity != index.identity:
-                    index.adopt(first.identity)
-            self.reader.use(index.topic.partitions)
-            self._whole(index)
-            return index
-        first = self.reader.genesis()
-        if first is None:
-            if not create:
-                raise ConfigError(
-                    f"[log] url: the topic {self.place} is empty, there is no log in it", "`aipstream init` makes one."
-                )
-            first = topic_settings.begin(self.reader, self.settings, found.partitions)
-        if first.partitions > found.partitions:
-            raise GapInLog(f"the log {self.place} has {first.partitions} partitions, its topic {found.partitions}")
-        topic = Topic(found.cluster, found.id, self.place.topic, first.identity, first.partitions)
-        self.reader.use(first.partitions)
-        return kafka_index.make(self.settings.index, topic)
-
-    def _found(self) -> Found:
-        """Once a topic that was just made is known everywhere."""
-        deadline = time.monotonic() + PATIENCE
-        while (found := self.reader.find()) is None:
-            if time.monotonic() > deadline:
-                raise LogUnreachable(f"the topic {self.place} was made, but is not there")
-            time.sleep(0.05)
-        return found
-
-    def still_there(self) -> None:
-        """Raise GapInLog if the topic was deleted or made anew since the log was opened."""
-        found = self.reader.find()
-        if found is None:
-            raise self._deleted(self.index)
-        self._recognise(self.index, found.cluster, found.id)
-
-    def _deleted(self, index: KafkaIndex) -> GapInLog:
-        return GapInLog(
-            f"there is no topic {self.place} any more; it held the log {index.identity} with {index.end()} events",
-            MOVE_AWAY.format(index.path),
-        )
-
-    def _recognise(self, index: KafkaIndex, cluster: str, topic: str) -> None:
-        """Raise GapInLog unless the index is of that very topic."""
-        known = index.topic
-        if known.cluster != cluster:
-            raise GapInLog(
-                f"the topic {self.place} is on another cluster than the known one: {cluster}, not {known.cluster}",
-                MOVE_AWAY.format(index.path),
-            )
-        if known.id != topic:
-            raise GapInLog(
-                f"the topic {self.place} was deleted and made anew: it is {topic}, and was {known.id} with "
-                f"{index.end()} events",
-                MOVE_AWAY.format(index.path),
-            )
-
-    def _whole(self, index: KafkaIndex) -> None:
-        """Raise GapInLog if the topic ends before the index does, or has another record where that ends."""
-        written, standing = self.reader.written(), index.reached()
-        for partition, offset in standing.offsets.items():
-            if offset > written[partition]:
-                raise GapInLog(
-                    f"the log {self.place} was cut off: partition {partition} ends at offset {written[partition]}, and "
-                    f"had events up to {offset}; position {standing.end} was the last",
-                    f"{COMPACTED} {MOVE_AWAY.format(index.path)}",
-                )
-        last = index.last()
-        if last is not None and self.reader.begins()[last[PARTITION]] <= last[OFFSET]:
-            (kept,) = self.reader.fetch([(last[PARTITION], last[OFFSET])], index.identity)
-            if kept.fields[CHAIN] != last[CHAIN]:
-                raise GapInLog(
-                    f"the log {self.place} has another event at position {last[0]} than the one that was read there",
-                    MOVE_AWAY.format(index.path),
-                )
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -227,7 +123,9 @@ class KafkaReading:
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
-    def read(self, after: Position, limit: int | None = None, *, until: Position | None = None) -> Iterator[Entry]:
+    def read(
+        self, after: Position, limit: int | None = None, *, until: Position | None = None, whole: bool = True
+    ) -> Iterator[Entry]:
         """By pages of `PAGE_EVENTS` or about `PAGE_BYTES`. Damage is raised where it is, after what is before it."""
         end = self.end()
         if not BEGINNING <= after <= end:
@@ -241,10 +139,10 @@ class KafkaReading:
             if until is not None and after >= until:
                 return
             most = min(PAGE_EVENTS, end - after, *(each for each in (limit, until and until - after) if each))
-            for record in self._page(after, most):
+            for record in self._page(after, most) if whole else self.index.headers(after, most):
                 after = record.position
                 if not record.thinned:
-                    yield Entry(record.position, record.event)
+                    yield Entry(record.position, record.event, 0 if whole else record.size)
                     limit = None if limit is None else limit - 1
 
     def records(self, after: Position) -> Iterator[Record]:
@@ -312,9 +210,9 @@ class KafkaReading:
                 "snapshot`.",
             ) from error
 
-    def _entry(self, row: Row[Any] | None) -> Entry | None:
-        if row is None:
-            return None
+    def _entry(self, row: Row[Any] | None, whole: bool) -> Entry | None:
+        if row is None or not whole:
+            return None if row is None else bare(row)
         found, fault = self.patiently(lambda: self._fetched([(*row, None)]))  # type: ignore[list-item]
         if fault is not None:
             raise fault
@@ -334,35 +232,32 @@ class KafkaReading:
         self.end()
         return self.index.position(time=time, lsn=lsn)
 
-    def latest(self, uuid: Uuid, at: Position | None = None) -> Entry | None:
+    def latest(self, uuid: Uuid, at: Position | None = None, *, whole: bool = True) -> Entry | None:
         """By the index, and one message."""
         with self._lock:
             upto = self._upto(at)
             with self.index.transaction() as connection:
-                row = self.index.one(connection, self.index.queries.latest, uuid=uuid, at=upto)
-            return self._entry(row)
+                row = self.index.one(connection, self.index.queries(whole=whole).latest, uuid=uuid, at=upto)
+            return self._entry(row, whole)
 
-    def history(self, uuid: Uuid) -> Iterator[Entry]:
+    def history(self, uuid: Uuid, *, whole: bool = True) -> Iterator[Entry]:
         """One event at a time: an object has few, and each may be large."""
         self.end()
         after = BEGINNING
         while True:
             with self._lock:
                 with self.index.transaction() as connection:
-                    row = self.index.one(connection, self.index.queries.next, uuid=uuid, after=after)
-                found = self._entry(row)
+                    row = self.index.one(connection, self.index.queries(whole=whole).next, uuid=uuid, after=after)
+                found = self._entry(row, whole)
             if found is None:
                 return
             yield found
             after = found.position
 
     def lookup_handle(self, handle: str) -> Entry | None:
-        """By the index, and one message."""
+        """By the index."""
         self.end()
-        with self._lock:
-            with self.index.transaction() as connection:
-                row = self.index.one(connection, self.index.queries.of_handle, handle=handle)
-            return self._entry(row)
+        return self.index.lookup_handle(handle)
 
     def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str, Kind]]:
         """By the index."""
@@ -398,9 +293,3 @@ class KafkaReading:
         with self._lock:
             self.reader.close()
             self.index.close()
-
-
-MOVE_AWAY: Final = (
-    "If that is meant to be, move the index {} away: it is made again from the topic, and a target still recognises "
-    "the log by the last event that it applied. Else correct [log] url, or restore the topic from a copy."
-)

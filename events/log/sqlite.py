@@ -27,7 +27,7 @@ from events.log import Entry
 from events.log import sqlite_file as file
 from events.log.chain import Record, damaged, read_record, recorded
 from events.log.sqlite_headers import SqliteHeaders
-from events.log.sqlite_rows import CHAIN, EVENT, PAYLOAD, entry, rows
+from events.log.sqlite_rows import CHAIN, EVENT, PAYLOAD, bare, entry, rows
 
 PAGE_EVENTS: Final = 500
 PAGE_BYTES: Final = 16 * 1024 * 1024
@@ -74,16 +74,19 @@ class SqliteLog(SqliteHeaders):
                 self.add(connection, last, {EVENT: headers, PAYLOAD: payloads})
         return [places[identity] for identity in ids]
 
-    def read(self, after: Position, limit: int | None = None, *, until: Position | None = None) -> Iterator[Entry]:
+    def read(
+        self, after: Position, limit: int | None = None, *, until: Position | None = None, whole: bool = True
+    ) -> Iterator[Entry]:
         """By pages of `PAGE_EVENTS` or about `PAGE_BYTES`. Damage is raised where it is, after what is before it."""
         while limit is None or limit > 0:
-            page, reached, fault = self._page(after, PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS))
+            most = PAGE_EVENTS if limit is None else min(limit, PAGE_EVENTS)
+            page, reached, fault = self._page(after, most, whole=whole)
             for record in page:
                 if until is not None and record.position > until:
                     return
                 if record.thinned:
                     continue
-                yield Entry(record.position, record.event)
+                yield Entry(record.position, record.event, 0 if whole else record.size)
                 limit = None if limit is None else limit - 1
                 if limit == 0:
                     return
@@ -106,59 +109,60 @@ class SqliteLog(SqliteHeaders):
             after = reached
             page.clear()
 
-    def _page(self, after: Position, most: int) -> tuple[list[Record], Position, GapInLog | None]:
+    def _page(
+        self, after: Position, most: int, *, whole: bool = True
+    ) -> tuple[list[Record], Position, GapInLog | None]:
         """The next records, none at the end; up to where that is; and the damage that follows, if that is why they are
         no more.
         """
         try:
-            return self._page_at_once(after, most)
+            return self._page_at_once(after, most, whole=whole)
         except GapInLog as fault:
             if most > 1:  # a torn page of the file: what stands before it can be read all the same
-                return self._page(after, most // 2)
+                return self._page(after, most // 2, whole=whole)
             torn = isinstance(fault.__cause__, DBAPIError)
             return [], after, damaged(after + 1, str(fault)) if torn else fault
 
-    def _page_at_once(self, after: Position, most: int) -> tuple[list[Record], Position, GapInLog | None]:
+    def _page_at_once(
+        self, after: Position, most: int, *, whole: bool
+    ) -> tuple[list[Record], Position, GapInLog | None]:
         """The same in one transaction. Raises GapInLog where the storage does not give a row."""
         page: list[Record] = []
         room = PAGE_BYTES
         with (
             self.transaction() as connection,
             # Closed while its connection is open: a cursor that is given up later complains on standard error.
-            closing(self.expected(connection, after, self.end_after(connection, after), most)) as rows,
+            closing(self.expected(connection, after, self.end_after(connection, after), most, whole=whole)) as rows,
         ):
             while room > 0:
                 try:
                     row = next(rows, None)
                     if row is None:
                         break
-                    page.append(read_record(row[: CHAIN + 1], row[CHAIN + 1], thinned=row[-1] is not None))
+                    thinned = row[-1] is not None
+                    page.append(read_record(row[: CHAIN + 1], row[CHAIN + 1], thinned=thinned, bare=not whole))
                 except GapInLog as fault:
                     return page, after + len(page), fault
                 room -= len(page[-1].event.payload)
         return page, after + len(page), None
 
-    def latest(self, uuid: Uuid, at: Position | None = None) -> Entry | None:
+    def latest(self, uuid: Uuid, at: Position | None = None, *, whole: bool = True) -> Entry | None:
         """By the index (uuid, position)."""
         with self.transaction() as connection:
             upto = self.end_in(connection) if at is None else at
-            return self._entry(self.one(connection, self.queries.latest, uuid=uuid, at=upto))
+            return _entry(self.one(connection, self.queries(whole=whole).latest, uuid=uuid, at=upto), whole)
 
-    def history(self, uuid: Uuid) -> Iterator[Entry]:
+    def history(self, uuid: Uuid, *, whole: bool = True) -> Iterator[Entry]:
         """One event at a time: an object has few, and each may be large."""
         after = BEGINNING
         while True:
             with self.transaction() as connection:
-                found = self._entry(self.one(connection, self.queries.next, uuid=uuid, after=after))
+                found = _entry(self.one(connection, self.queries(whole=whole).next, uuid=uuid, after=after), whole)
             if found is None:
                 return
             yield found
             after = found.position
 
-    def lookup_handle(self, handle: str) -> Entry | None:
-        """By the index (handle, position)."""
-        with self.transaction() as connection:
-            return self._entry(self.one(connection, self.queries.of_handle, handle=handle))
 
-    def _entry(self, row: Row[Any] | None) -> Entry | None:
-        return None if row is None else entry(row)
+def _entry(row: Row[Any] | None, whole: bool) -> Entry | None:
+    return None if row is None else entry(row) if whole else bare(row)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
+    Column,
     Connection,
     FromClause,
     Row,
@@ -40,8 +41,8 @@ from events.errors import ConfigError, GapInLog, StorageUnusable
 from events.event import BEGINNING, Position, Type
 from events.log import Entry
 from events.log import sqlite_file as file
-from events.log.chain import NO_CHAIN, UNCHAINED, damaged, link, proved
-from events.log.sqlite_rows import CHAIN, EVENT, META, THINNED
+from events.log.chain import COVERED, NO_CHAIN, UNCHAINED, damaged, link, proved
+from events.log.sqlite_rows import CHAIN, EVENT, META, THINNED, bare
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 """Written so, the order of the texts is the order of the times."""
@@ -98,15 +99,17 @@ class Queries:
     an event less. Columns: those of `event`, then those of `beside` but for the position.
     """
 
-    def __init__(self, beside: Table) -> None:
-        more = [column for column in beside.columns if column is not beside.c.position]
-        joined = EVENT.outerjoin(beside, beside.c.position == EVENT.c.position)
+    def __init__(self, beside: Table | None = None) -> None:
+        """Without `beside` those of the headers alone."""
+        more: list[Column[Any]] = []
+        joined: FromClause = EVENT
+        if beside is not None:
+            more = [column for column in beside.columns if column is not beside.c.position]
+            joined = EVENT.outerjoin(beside, beside.c.position == EVENT.c.position)
         whole = select(EVENT, *more).select_from(joined)
         of_uuid = whole.where(EVENT.c.uuid == bindparam("uuid"), KEPT)
         self.latest = of_uuid.where(EVENT.c.position <= bindparam("at")).order_by(EVENT.c.position.desc()).limit(1)
         self.next = of_uuid.where(EVENT.c.position > bindparam("after")).order_by(EVENT.c.position).limit(1)
-        named = whole.where(EVENT.c.handle == bindparam("handle"), KEPT)
-        self.of_handle = named.order_by(EVENT.c.position.desc()).limit(1)
         self.page = (
             select(EVENT, *more, THINNED.c.position)
             .select_from(joined.outerjoin(THINNED, THINNED.c.position == EVENT.c.position))
@@ -115,6 +118,12 @@ class Queries:
             .limit(bindparam("most"))
         )
         """With a last column that is NULL unless the event was thinned."""
+
+
+HEADERS: Final = Queries()
+_OF_HANDLE: Final = (
+    select(EVENT).where(EVENT.c.handle == bindparam("handle"), KEPT).order_by(EVENT.c.position.desc()).limit(1)
+)
 
 
 class SqliteHeaders:
@@ -126,7 +135,7 @@ class SqliteHeaders:
 
     def __init__(self, path: Path, beside: Table) -> None:
         self.path = path
-        self.queries = Queries(beside)
+        self._queries = Queries(beside)
         status = self.status()
         if status is None or not stat.S_ISREG(status.st_mode):
             raise ConfigError(f"[log] url: there is no log {self.path}", "`aipstream init` makes it.")
@@ -166,15 +175,19 @@ class SqliteHeaders:
             )
         return end
 
+    def queries(self, *, whole: bool) -> Queries:
+        """Those of events with the row beside each, or those of the headers alone."""
+        return self._queries if whole else HEADERS
+
     def expected(
-        self, connection: Connection, after: Position, end: Position, most: int
+        self, connection: Connection, after: Position, end: Position, most: int, *, whole: bool = True
     ) -> Generator[Row[Any], None, None]:
-        """The rows of `queries.page` after a position, each the next one and chained to the one before it.
+        """The rows of `Queries.page` after a position, each the next one and chained to the one before it.
 
         In a transaction of this file. Raises GapInLog where one is not.
         """
         chain: bytes | None = None
-        with connection.execute(self.queries.page, {"after": after, "most": most}) as found:
+        with connection.execute(self.queries(whole=whole).page, {"after": after, "most": most}) as found:
             for position in range(after + 1, min(end, after + most) + 1):
                 row = found.fetchone()
                 if row is None or row[0] != position:
@@ -201,7 +214,7 @@ class SqliteHeaders:
 
     def heads(self, at: Position | None = None) -> Iterator[tuple[Uuid, Position, str, Kind]]:
         """Of `standing`."""
-        return ((event.uuid, position, event.digest, event.kind) for position, event in self.standing(at))
+        return ((event.uuid, position, event.digest, event.kind) for position, event, _ in self.standing(at))
 
     def standing(self, at: Position | None = None) -> Iterator[Entry]:
         """By pages of `HEADS_PAGE` objects, each header proved by its checksum.
@@ -225,12 +238,18 @@ class SqliteHeaders:
                 if event.uuid != uuid:
                     raise damaged(header[0], f"the index has it under {uuid!r}")
                 if event.type is not Type.DELETE:
-                    yield Entry(header[0], event)
+                    yield Entry(header[0], event, header[COVERED - 2])
             if len(page) < HEADS_PAGE:
                 break
             after = page[-1][0]
         if counted != upto:
             raise GapInLog(f"the log {self.path} has {upto} positions up to there, but holds {counted} events")
+
+    def lookup_handle(self, handle: str) -> Entry | None:
+        """By the index (handle, position)."""
+        with self.transaction() as connection:
+            row = self.one(connection, _OF_HANDLE, handle=handle)
+            return None if row is None else bare(row)
 
     def id_at(self, position: Position) -> bytes | None:
         """By the key; the header of a thinned event stays."""
@@ -281,5 +300,5 @@ class SqliteHeaders:
         return connection.execute(_CHAIN, {"at": position}).scalar_one() if position else NO_CHAIN
 
     def one(self, connection: Connection, query: Select[Any], **values: object) -> Row[Any] | None:
-        """The row that one of `queries` finds."""
+        """The row that one of `Queries` finds."""
         return connection.execute(query, values).first()

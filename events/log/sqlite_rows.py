@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, Table, Text
 
 from events.log import Entry
-from events.log.chain import Record, digest, header, whole
+from events.log.chain import COVERED, Record, digest, header, proved, whole
 
 FORMAT: Final = "3"
 """The format that this module writes. Another column, another checksum or another codec is another format."""
@@ -113,3 +113,9 @@ def rows(record: Record) -> tuple[dict[str, Any], dict[str, Any]]:
 def entry(row: Sequence[Any]) -> Entry:
     """The event of a row of all columns of `event` followed by `payload`. Raises GapInLog for a damaged one."""
     return Entry(row[0], whole(row[:-1], row[-1]))
+
+
+def bare(row: Sequence[Any]) -> Entry:
+    """The event of a row that begins with all columns of `event`, without its payload. Raises GapInLog."""
+    fields = row[: CHAIN + 1]
+    return Entry(row[0], proved(fields), fields[COVERED - 2])

@@ -31,7 +31,7 @@ def known(
     """Every object that has an event after that position, up to `until`. Raises GapInLog."""
     found: dict[Uuid, Known] = {}
     one: dict[Uuid, Uuid] = {}  # a collection's UUID once, not once for each of its items
-    for count, (_, event) in enumerate(log.read(after, until=until), 1):
+    for count, (_, event, _) in enumerate(log.read(after, until=until, whole=False), 1):
         each = found.setdefault(event.uuid, Known(event.kind))
         each.there = event.type is Type.PUT
         each.handle = event.handle or each.handle
@@ -89,7 +89,7 @@ def ordered(objects: dict[Uuid, Known], uuids: Iterable[Uuid]) -> list[Uuid]:
 def due(objects: dict[Uuid, Known], log: Log, uuids: Iterable[Uuid], at: Position) -> None:
     """Add objects that an earlier run could not write."""
     for uuid in uuids:
-        entry = log.latest(uuid, at)
+        entry = log.latest(uuid, at, whole=False)
         if entry is not None and uuid not in objects:
             event = entry.event
             objects[uuid] = Known(event.kind, event.handle, event.parents, event.type is Type.PUT)

@@ -238,7 +238,7 @@ class Archive:
         earlier: State | None = None
         first, begun, seen = there is None, False, BEGINNING
         gone = self._gone if self.done.thinned else None
-        for position, event in self.log.history(uuid):
+        for position, event, _ in self.log.history(uuid):
             if position > self.at:
                 return
             if position <= last:

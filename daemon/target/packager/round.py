@@ -230,7 +230,7 @@ class Round:
         stands = self.books.standings([parent]).get(parent)
         if stands is not None and stands.present:
             return False
-        entry = self.target.log.latest(parent, self.at)
+        entry = self.target.log.latest(parent, self.at, whole=False)
         return entry is not None and entry.event.type is Type.PUT
 
     def _roles(self, work: Work, aip: Aip) -> Prepared | None:

@@ -138,7 +138,7 @@ class PackagerTarget:
         if cursor is None:
             return
         place = int(cursor["position"])
-        entry = next(self.log.read(place - 1, limit=1), None) if place else None
+        entry = next(self.log.read(place - 1, limit=1, whole=False), None) if place else None
         if place and (entry is None or entry.event.id != cursor["event"]):
             raise GapInLog(
                 f"the log has another event at position {place} than the one that was applied to the target",

@@ -103,11 +103,11 @@ def test_every_kind_of_edit_is_told(cluster: Cluster, tmp_path: Path) -> None:
             except NothingToEdit:
                 continue
             pair.capture()
-            for _, event in pair.log.read(before):
+            for _, event, _ in pair.log.read(before):
                 told = list(steps(pair.log, event.uuid, pair.log.end()))[-1]
                 assert told.changes, edit
                 assert told.changes != ["nothing changed"], edit
-        touched = {event.uuid for _, event in pair.log.read(begin)}
+        touched = {event.uuid for _, event, _ in pair.log.read(begin)}
         found = {each.uuid: each for each in between(pair.log, begin, pair.log.end(), words=True)}
         assert found.keys() <= touched
         for uuid in touched:

@@ -24,8 +24,17 @@ from tests.events.samples import any_event, deletion, event, time_of, uuid_of
 from tests.hunting import examples
 
 
+def headed(position: int, whole: Event) -> Entry:
+    """That event as it is told without its payload."""
+    return Entry(position, replace(whole, payload=b""), len(whole.payload))
+
+
 class LogContract:
-    """Subclasses give `url`: the URL of a log that was made and is empty."""
+    """Subclasses give `url`, the URL of a log that was made and is empty, and `lose_payloads`."""
+
+    def lose_payloads(self, log: Log) -> None:
+        """Take away what keeps the payloads of all its events but the last, and leave their headers."""
+        raise NotImplementedError
 
     @pytest.fixture
     def reopen(self, url: str) -> Iterator[Callable[[], Log]]:
@@ -119,6 +128,10 @@ class LogContract:
                 continue
             assert log.latest(one.uuid, at=position) == read
             assert read in list(log.history(one.uuid))
+            bare = headed(position, one)
+            assert list(log.read(position - 1, limit=1, whole=False)) == [bare]
+            assert log.latest(one.uuid, at=position, whole=False) == bare
+            assert bare in list(log.history(one.uuid, whole=False))
 
     def test_a_large_payload_is_kept(self, log: Log, reopen: Callable[[], Log]) -> None:
         """20 MB of what does not compress, between small ones."""
@@ -161,10 +174,10 @@ class LogContract:
 
     def test_a_handle_leads_to_its_newest_event(self, log: Log, story: list[int]) -> None:
         """Also when that is a deletion; and to the new owner when a handle moved."""
-        assert log.lookup_handle("123456789/1") == Entry(story[5], event(50, 1))
-        assert log.lookup_handle("123456789/2") == Entry(story[4], deletion(40, 2))
+        assert log.lookup_handle("123456789/1") == headed(story[5], event(50, 1))
+        assert log.lookup_handle("123456789/2") == headed(story[4], deletion(40, 2))
         (moved,) = log.append([event(80, 7, handle="123456789/1")])
-        assert log.lookup_handle("123456789/1") == Entry(moved, event(80, 7, handle="123456789/1"))
+        assert log.lookup_handle("123456789/1") == headed(moved, event(80, 7, handle="123456789/1"))
         log.append([event(90, 8, handle=None)])
         assert log.lookup_handle("") is None
 
@@ -184,12 +197,45 @@ class LogContract:
         """The same objects as of `heads`: handle and parents of each are those of its newest event."""
         for at in (None, story[3]):
             standing = list(log.standing(at))
-            assert [(e.uuid, place, e.digest, e.kind) for place, e in standing] == list(log.heads(at))
-            for place, standing_event in standing:
-                newest = log.latest(standing_event.uuid, at)
+            assert [(e.uuid, place, e.digest, e.kind) for place, e, _ in standing] == list(log.heads(at))
+            for each in standing:
+                newest = log.latest(each.event.uuid, at)
                 assert newest is not None
-                assert newest.position == place
-                assert standing_event == replace(newest.event, payload=b"")
+                assert each == headed(newest.position, newest.event)
+
+    def test_without_payloads_everything_is_told_but_those(self, log: Log, story: list[int]) -> None:
+        """By every way to read, with the same limits: the same events, and how large each payload is."""
+        every = [headed(entry.position, entry.event) for entry in log.read(0)]
+        assert [entry.position for entry in every] == story
+        assert list(log.read(0, whole=False)) == every
+        assert list(log.read(story[2], limit=3, whole=False)) == every[3:6]
+        assert list(log.read(story[1], until=story[4], whole=False)) == every[2:5]
+        assert list(log.read(story[-1], whole=False)) == []
+        assert log.latest(uuid_of(1), whole=False) == every[5]
+        assert log.latest(uuid_of(1), at=story[4], whole=False) == every[2]
+        assert log.latest(uuid_of(9), whole=False) is None
+        assert list(log.history(uuid_of(3), whole=False)) == [every[3], every[6], every[7]]
+        with pytest.raises(GapInLog):
+            list(log.read(story[-1] + 1, whole=False))
+
+    def test_what_keeps_the_payloads_is_not_looked_at_for_a_header(self, log: Log, story: list[int]) -> None:
+        """It is gone: what wants a payload says so, and everything else is told as before."""
+        every = [headed(entry.position, entry.event) for entry in log.read(0)]
+        self.lose_payloads(log)
+        for wanting in (
+            lambda: list(log.read(0)),
+            lambda: log.latest(uuid_of(1)),
+            lambda: list(log.history(uuid_of(1))),
+        ):
+            with pytest.raises(GapInLog):
+                wanting()
+        assert log.end() == story[-1]
+        assert list(log.read(0, whole=False)) == every
+        assert log.latest(uuid_of(1), whole=False) == every[5]
+        assert list(log.history(uuid_of(1), whole=False)) == [every[0], every[2], every[5]]
+        assert log.lookup_handle("123456789/1") == every[5]
+        assert log.position(lsn=35) == story[3]
+        assert sorted(log.standing()) == [every[5], every[7]]
 
     def test_a_time_or_an_lsn_gives_the_last_position_up_to_it(self, log: Log, story: list[int]) -> None:
         """All of a transaction is at its LSN; before the first commit it is 0."""

@@ -39,6 +39,11 @@ def url(path: Path) -> str:
 class TestSqliteLog(LogContract):
     """The contract on SQLite."""
 
+    def lose_payloads(self, log: Log) -> None:
+        """Their table is emptied."""
+        assert isinstance(log, SqliteLog)
+        run_sql(log.path, "DELETE FROM payload")
+
 
 @pytest.fixture
 def filled(url: str) -> str:

@@ -136,7 +136,7 @@ def test_references_are_those_of_whole_events(url: str) -> None:
     with closing(some_history(url)) as log:
         retention = retention_of(log)
         retention.thin([1])
-        assert list(retention.references()) == [(p, e.blobs) for p, e in log.read(0)]
+        assert list(retention.references()) == [(p, e.blobs) for p, e, _ in log.read(0)]
         assert [position for position, _ in retention.references(4)] == [5, 6, 7]
 
 

@@ -6,8 +6,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
+from kafka import TopicPartition
 
 from events.log import Log
+from events.log.kafka import KafkaLog
+from events.log.kafka_index import OFFSET, PARTITION
 from tests.events.log.contract import LogContract
 from tests.real.kafka.fixtures import KafkaPlace
 
@@ -35,6 +38,13 @@ class TestKafkaLog(LogContract):
         yield again
         for log in opened:
             log.close()
+
+    def lose_payloads(self, log: Log) -> None:
+        """The topic loses its messages; the index has the headers."""
+        assert isinstance(log, KafkaLog)
+        last = log.index.last()
+        assert last is not None
+        log.reader.admin().delete_records({TopicPartition(self.place.topic, last[PARTITION]): last[OFFSET]})
 
     def writer(self, url: str, *numbers: int) -> subprocess.Popen[str]:
         """Another process that appends."""

@@ -1,0 +1,139 @@
+"""A log in Kafka as it is opened: which topic it is, and whether that is the one that the index on this machine knows.
+
+Invariant: what is opened is a log, whole as far as can be told without reading it, and the very one that was read here
+before: of the same cluster, the same topic by the id that Kafka gave it, no shorter, and with the same last event.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from events.errors import ConfigError, GapInLog
+from events.event import BEGINNING
+from events.log import kafka_index
+from events.log import kafka_topic_settings as topic_settings
+from events.log.kafka_errors import LogUnreachable
+from events.log.kafka_index import OFFSET, PARTITION, KafkaIndex, Topic
+from events.log.kafka_record import COMPACTED
+from events.log.kafka_settings import PATIENCE, Settings, place_of
+from events.log.kafka_topic import Found, TopicReader
+from events.log.sqlite_rows import CHAIN
+
+
+class KafkaOpening:
+    """The topic and the index of a log.
+
+    `create` makes the topic, and the log in it, if there is none. Raises ConfigError for a topic that is missing or
+    used for something else, GapInLog where events are gone, LogUnreachable where the brokers do not answer.
+    """
+
+    def __init__(self, url: str, settings: Settings, *, create: bool) -> None:
+        self.place = place_of(url)
+        self.settings = settings
+        self.reader = TopicReader(self.place, settings)
+        try:
+            self.index = self._opened(create=create)
+        except BaseException:
+            self.reader.close()
+            raise
+        self.identity = self.index.identity
+
+    def _opened(self, *, create: bool) -> KafkaIndex:
+        found = self.reader.find()
+        index = kafka_index.known(self.settings.index)
+        if index is not None and index.topic.name != self.place.topic:
+            raise ConfigError(
+                f"the index {index.path} is of topic {index.topic.name!r}, not of {self.place.topic!r}",
+                "Give each log its own [kafka] index and [log] state.",
+            )
+        if found is None:
+            if index is not None:
+                raise self._deleted(index)
+            if not create:
+                raise ConfigError(f"[log] url: there is no topic {self.place}", "`aipstream init` makes it.")
+            topic_settings.create(self.reader.admin(), self.place, self.settings)
+            found = self._found()
+        if index is not None:
+            self._recognise(index, found.cluster, found.id)
+            if index.end() == BEGINNING:
+                first = self.reader.genesis()  # as long as a log has no events it may become a copy of another one
+                if first is not None and first.identity != index.identity:
+                    index.adopt(first.identity)
+            self.reader.use(index.topic.partitions)
+            self._whole(index)
+            return index
+        first = self.reader.genesis()
+        if first is None:
+            if not create:
+                raise ConfigError(
+                    f"[log] url: the topic {self.place} is empty, there is no log in it", "`aipstream init` makes one."
+                )
+            first = topic_settings.begin(self.reader, self.settings, found.partitions)
+        if first.partitions > found.partitions:
+            raise GapInLog(f"the log {self.place} has {first.partitions} partitions, its topic {found.partitions}")
+        topic = Topic(found.cluster, found.id, self.place.topic, first.identity, first.partitions)
+        self.reader.use(first.partitions)
+        return kafka_index.make(self.settings.index, topic)
+
+    def _found(self) -> Found:
+        """Once a topic that was just made is known everywhere."""
+        deadline = time.monotonic() + PATIENCE
+        while (found := self.reader.find()) is None:
+            if time.monotonic() > deadline:
+                raise LogUnreachable(f"the topic {self.place} was made, but is not there")
+            time.sleep(0.05)
+        return found
+
+    def still_there(self) -> None:
+        """Raise GapInLog if the topic was deleted or made anew since the log was opened."""
+        found = self.reader.find()
+        if found is None:
+            raise self._deleted(self.index)
+        self._recognise(self.index, found.cluster, found.id)
+
+    def _deleted(self, index: KafkaIndex) -> GapInLog:
+        return GapInLog(
+            f"there is no topic {self.place} any more; it held the log {index.identity} with {index.end()} events",
+            MOVE_AWAY.format(index.path),
+        )
+
+    def _recognise(self, index: KafkaIndex, cluster: str, topic: str) -> None:
+        """Raise GapInLog unless the index is of that very topic."""
+        known = index.topic
+        if known.cluster != cluster:
+            raise GapInLog(
+                f"the topic {self.place} is on another cluster than the known one: {cluster}, not {known.cluster}",
+                MOVE_AWAY.format(index.path),
+            )
+        if known.id != topic:
+            raise GapInLog(
+                f"the topic {self.place} was deleted and made anew: it is {topic}, and was {known.id} with "
+                f"{index.end()} events",
+                MOVE_AWAY.format(index.path),
+            )
+
+    def _whole(self, index: KafkaIndex) -> None:
+        """Raise GapInLog if the topic ends before the index does, or has another record where that ends."""
+        written, standing = self.reader.written(), index.reached()
+        for partition, offset in standing.offsets.items():
+            if offset > written[partition]:
+                raise GapInLog(
+                    f"the log {self.place} was cut off: partition {partition} ends at offset {written[partition]}, and "
+                    f"had events up to {offset}; position {standing.end} was the last",
+                    f"{COMPACTED} {MOVE_AWAY.format(index.path)}",
+                )
+        last = index.last()
+        if last is not None and self.reader.begins()[last[PARTITION]] <= last[OFFSET]:
+            (kept,) = self.reader.fetch([(last[PARTITION], last[OFFSET])], index.identity)
+            if kept.fields[CHAIN] != last[CHAIN]:
+                raise GapInLog(
+                    f"the log {self.place} has another event at position {last[0]} than the one that was read there",
+                    MOVE_AWAY.format(index.path),
+                )
+
+
+MOVE_AWAY: Final = (
+    "If that is meant to be, move the index {} away: it is made again from the topic, and a target still recognises "
+    "the log by the last event that it applied. Else correct [log] url, or restore the topic from a copy."
+)
