@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -49,9 +49,10 @@ from daemon.target.replay import NativeTarget
 from events.aip.model import Kind, Uuid
 from events.blobs import Blobs, Keys, open_blobs
 from events.errors import ConfigError, PreconditionError, SourceUnreachable, TargetUnreachable, without_password
-from events.log import Log
-from events.log.kafka_settings import Settings
+from events.log import Log, kafka_index
+from events.log.kafka_settings import PATIENCE, Settings, place_of
 from events.log.opening import open_log
+from events.log.sqlite_headers import SqliteHeaders
 
 
 def state_url(config: Config) -> str:
@@ -82,14 +83,16 @@ def never() -> bool:
     return False
 
 
-def log_of(config: Config, *, create: bool = False, stopped: Callable[[], bool] = never) -> Log:
-    """The log. Raises ConfigError if there is none. When `stopped` says so, brokers are no longer waited for."""
+def log_of(
+    config: Config, *, create: bool = False, stopped: Callable[[], bool] = never, patience: float = PATIENCE
+) -> Log:
+    """The log. Raises ConfigError if there is none. When `stopped` says so, brokers are no longer waited for; else they
+    are for about so many seconds.
+    """
     if not in_kafka(config):
         return open_log(config.log.url, create=create)
-    blobs: Blobs | None = None
-    with suppress(ConfigError):  # what needs a store that is not there says so; a log can be read without one
-        blobs = blobs_of(config)
-    return open_log(config.log.url, create=create, kafka=kafka_settings(config, blobs, stopped))
+    settings = kafka_settings(config, cache(partial(blobs_of, config)), stopped, patience)
+    return open_log(config.log.url, create=create, kafka=settings)
 
 
 def with_log(config: Config, url: str) -> Config:
@@ -103,18 +106,32 @@ def in_kafka(config: Config) -> bool:
     return config.log.url.startswith("kafka:")
 
 
-def kafka_settings(config: Config, blobs: Blobs | None, stopped: Callable[[], bool] = never) -> Settings:
+def kafka_settings(
+    config: Config, blobs: Callable[[], Blobs] | None, stopped: Callable[[], bool] = never, patience: float = PATIENCE
+) -> Settings:
     """[kafka] as the log takes it. Raises ConfigError."""
     section = config.kafka
     given = {name: getattr(section, name) for name in section.__struct_fields__ if name != "index"}
     path = state_path(config)
     index = Path(section.index) if section.index else path.with_name(f"{path.name}.index")
-    return Settings(index=index, blobs=blobs, passing=failpoint, stopped=stopped, **given)
+    return Settings(index=index, blobs=blobs, passing=failpoint, stopped=stopped, patience=patience, **given)
 
 
-def blobs_of(config: Config, *, create: bool = False) -> Blobs:
-    """The blob store. Raises ConfigError if there is none."""
-    return open_blobs(config.blobs.url, create=create, keys=keys_of(config))
+def read_before(config: Config) -> SqliteHeaders | None:
+    """The headers of a log in Kafka that this machine has read, whether the brokers answer or not; None if it has none,
+    or the log is elsewhere.
+    """
+    if not in_kafka(config):
+        return None
+    settings = kafka_settings(config, None)
+    return kafka_index.read_before(settings.index, place_of(config.log.url).topic)
+
+
+def blobs_of(config: Config, *, create: bool = False, seconds: float | None = None) -> Blobs:
+    """The blob store. Raises ConfigError if there is none; StorageUnusable if its server does not answer, by default
+    after the patience that work has with it.
+    """
+    return open_blobs(config.blobs.url, create=create, keys=keys_of(config), seconds=seconds)
 
 
 def other_blobs(config: Config, url: str) -> Blobs:

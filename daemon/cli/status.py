@@ -14,7 +14,10 @@ from daemon.cli.session import Session, pass_session
 @json_option
 @pass_session
 def status(session: Session, as_json: bool) -> None:
-    """Tell positions, lag, what is parked, the slot, what the index waits for, and the last verification."""
+    """Tell positions, lag, what is parked, the slot, what the index waits for, and the last verification.
+
+    What does not answer is named, within seconds, and the rest is told.
+    """
     session.json = as_json
     session.messages()
     from daemon.status import status as read
@@ -25,10 +28,14 @@ def status(session: Session, as_json: bool) -> None:
 
 def _lines(told: dict[str, Any]) -> list[str]:
     log, capture = told["log"], told["capture"]
-    lines = [f"log      {log['end']:,} events" + (f", the last committed {log['commit_time']}" if log["end"] else "")]
+    lines = ["log      " + (f"DOES NOT ANSWER: {log['error']}" if "error" in log else _log(log))]
+    if "error" in log and log["end"] is not None:
+        lines.append(f"         read on this machine: {_log(log)}")
     if log.get("writer"):
         writer = log["writer"]
         lines.append(f"writer   {'last ' if writer['released'] else ''}{writer['holder']}, since {writer['since']}")
+    if "error" in told["blobs"]:
+        lines.append(f"contents DO NOT ANSWER: {told['blobs']['error']}")
     if capture is not None:
         lines.append("capture  " + (_failed(capture) or _capture(capture)))
         if "slot" in capture:
@@ -40,6 +47,11 @@ def _lines(told: dict[str, Any]) -> list[str]:
     if told["copied"] is not None:
         lines.append("copied   " + _copied(told["copied"]))
     return lines
+
+
+def _log(part: dict[str, Any]) -> str:
+    last = f", the last committed {part['commit_time']}" if "commit_time" in part else ""
+    return f"{part['end']:,} events{last}"
 
 
 def _target(told: dict[str, Any]) -> list[str]:
@@ -85,8 +97,9 @@ def _slot(part: dict[str, Any]) -> str:
 
 def _replay(part: dict[str, Any]) -> str:
     running = "running" if part["process"] else "not running"
+    position = "position not known" if part["position"] is None else f"at position {part['position']:,}"
     return (
-        f"{running}, at position {part['position']:,}, last applied {part['applied_at'] or 'never'}, "
+        f"{running}, {position}, last applied {part['applied_at'] or 'never'}, "
         f"{part['parked']:,} parked"
     )
 

@@ -158,9 +158,10 @@ class Probing(Protocol):
         ...
 
 
-def open_blobs(url: str, *, create: bool = False, keys: Keys = PLAIN) -> Blobs:
+def open_blobs(url: str, *, create: bool = False, keys: Keys = PLAIN, seconds: float | None = None) -> Blobs:
     """The store behind a URL: `file:///path`, `s3://bucket/prefix`, `gs://…`, `az://…`; encrypted if there are keys.
 
+    `seconds` is how long a server may take to answer, for whoever only wants to know whether it does.
     Raises ConfigError for an unknown scheme, if there is no store (`create` makes one), for keys that cannot be used,
     and for a store of encrypted blobs without any.
     """
@@ -171,8 +172,8 @@ def open_blobs(url: str, *, create: bool = False, keys: Keys = PLAIN) -> Blobs:
         from events.blobs.sealed.store import SealedBlobs
 
         public_keys(keys.encrypt_to)  # before anything is made
-        return SealedBlobs.over(_plain(url, create=create), keys, create=create)
-    store = _plain(url, create=create)
+        return SealedBlobs.over(_plain(url, create=create, seconds=seconds), keys, create=create)
+    store = _plain(url, create=create, seconds=seconds)
     if isinstance(store, Keeping) and store.marked():
         raise ConfigError(
             f"[blobs] url: the blobs in {url} are encrypted, and there is no key",
@@ -187,7 +188,7 @@ def beneath(blobs: Blobs) -> Blobs:
     return under
 
 
-def _plain(url: str, *, create: bool) -> Blobs:
+def _plain(url: str, *, create: bool, seconds: float | None) -> Blobs:
     from events.errors import ConfigError
 
     if url.startswith("file:"):
@@ -197,7 +198,7 @@ def _plain(url: str, *, create: bool) -> Blobs:
     if url.startswith(("s3:", "gs:", "az:")):
         from events.blobs.objectstore import ObjectBlobs
 
-        return ObjectBlobs.from_url(url, create=create)
+        return ObjectBlobs.from_url(url, create=create, seconds=seconds)
     raise ConfigError(
         f"[blobs] url: no blob store for {url.partition(':')[0]!r}",
         "Use file:///path/to/folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix",

@@ -25,7 +25,7 @@ from itertools import groupby
 from typing import IO, BinaryIO, Final, TypeVar, cast
 
 from events.blobs import Digests, Finding
-from events.blobs.bucket import Bucket, Object
+from events.blobs.bucket import Bucket, Object, Patience
 from events.blobs.content import CHUNK, Hashing, chunks, digests_of, place_of
 from events.blobs.probe import probe
 from events.blobs.ranges import RANGE, Ranges, copy
@@ -64,11 +64,11 @@ class ObjectBlobs:
         self._encrypted = False
 
     @classmethod
-    def from_url(cls, url: str, *, create: bool = False) -> ObjectBlobs:
+    def from_url(cls, url: str, *, create: bool = False, seconds: float | None = None) -> ObjectBlobs:
         """The store in that bucket below that prefix; `create` makes it. Raises ConfigError if there is none,
         StorageUnusable if the bucket cannot be used.
         """
-        store = cls(Bucket(url))
+        store = cls(Bucket(url, None if seconds is None else Patience(seconds, 1, ())))
         if create:
             text = json.dumps({"aipstream": "blobs", "format": FORMAT}).encode()
             store.bucket.put(STORE, io.BytesIO(text), len(text), create=True)

@@ -248,12 +248,12 @@ class KafkaLog(KafkaReading):
         large = [record for record in records if len(record.event.payload) > self.settings.largest]
         if not large:
             return {}
-        blobs = self.settings.blobs
-        if blobs is None:
+        if self.settings.blobs is None:
             raise ConfigError(
                 f"the payload of {large[0].event.uuid} has {len(large[0].event.payload):,} bytes, more than [kafka] "
                 f"largest, and there is no blob store"
             )
+        blobs = self.settings.blobs()
         claims = {record.position: blobs.put(BytesIO(record.event.payload)).sha256 for record in large}
         blobs.flush()
         self.settings.passing("kafka.claimed")

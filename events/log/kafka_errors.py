@@ -164,15 +164,17 @@ def told(place: Place) -> Iterator[None]:
         raise LogUnreachable(f"the log {place} cannot be reached: {error.strerror or error}") from error
 
 
-def connected(make: Callable[[], T], place: Place) -> T:
-    """A client that has found its brokers. Raises LogUnreachable, ConfigError as soon as it is one."""
+def connected(make: Callable[[], T], place: Place, patience: float) -> T:
+    """A client that has found its brokers. Raises LogUnreachable after `CONNECT_SECONDS` or that patience, ConfigError
+    as soon as it is one.
+    """
     begin = time.monotonic()
     while True:
         try:
             with told(place):
                 return make()
         except LogUnreachable:
-            if time.monotonic() - begin > CONNECT_SECONDS:
+            if time.monotonic() - begin > min(CONNECT_SECONDS, patience):
                 raise
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Row, Table, Text, 
 from events.errors import ConfigError, GapInLog, StateDamaged, StorageUnusable, UnknownLogFormat
 from events.event import BEGINNING, Position
 from events.log import sqlite_file as file
-from events.log.chain import NO_CHAIN, Record, read_record
+from events.log.chain import NO_CHAIN
 from events.log.kafka_record import Kept
 from events.log.sqlite_headers import SqliteHeaders
 from events.log.sqlite_rows import CHAIN, EVENT, META, THINNED
@@ -154,13 +154,6 @@ class KafkaIndex(SqliteHeaders):
                         break
         return found
 
-    def headers(self, after: Position, most: int) -> list[Record]:
-        """The next records, none at the end, without their payloads."""
-        with self.transaction() as connection:
-            found = self.expected(connection, after, self.end_in(connection), most, whole=False)
-            with closing(found) as rows:
-                return [read_record(row[:PARTITION], b"", thinned=row[-1] is not None, bare=True) for row in rows]
-
     def last(self) -> Row[Any] | None:
         """The row of the last event."""
         with self.transaction() as connection:
@@ -184,6 +177,15 @@ def known(path: Path) -> KafkaIndex | None:
         if path.exists():
             raise
         return None
+
+
+def read_before(path: Path, topic: str) -> KafkaIndex | None:
+    """What this machine has read of that topic, whether its brokers answer or not; None if it has nothing."""
+    with suppress(ConfigError):
+        index = known(path)
+        if index is not None and index.topic.name == topic:
+            return index
+    return None
 
 
 def make(path: Path, topic: Topic) -> KafkaIndex:

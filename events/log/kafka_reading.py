@@ -29,7 +29,7 @@ from events.log.kafka_index import CLAIM, OFFSET, PARTITION, Standing
 from events.log.kafka_lease import Lease
 from events.log.kafka_opening import MOVE_AWAY, KafkaOpening
 from events.log.kafka_record import COMPACTED, Kept, claimed
-from events.log.kafka_settings import PATIENCE, Settings
+from events.log.kafka_settings import Settings
 from events.log.sqlite_rows import CHAIN, bare
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ class KafkaReading(KafkaOpening):
 
     def patiently(self, ask: Callable[[], T]) -> T:
         """What it gives, asked again while the brokers are away, for about as long as one takes to start again."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.settings.patience
         while True:
             with self._lock:
                 try:
@@ -201,7 +201,7 @@ class KafkaReading(KafkaOpening):
         if self.settings.blobs is None:
             raise ConfigError(f"the payload of {claimed(fields)} is in the blob store, and none was given")
         try:
-            with self.settings.blobs.open(claim) as content:
+            with self.settings.blobs().open(claim) as content:
                 return content.read()
         except BlobMissing as error:
             raise GapInLog(

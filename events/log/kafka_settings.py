@@ -74,15 +74,16 @@ class Settings:
     """[kafka] of the configuration.
 
     index          file with the headers and where each payload is; rebuilt from the topic if it is not there
-    blobs          where payloads above `largest` go; None: they are refused
+    blobs          opens where payloads above `largest` go, as soon as there is one; None: they are refused
     largest        bytes of a payload above which it goes there
     lease_seconds  how long a writer that says nothing is taken for alive
     passing        told the name of each place at which a crash test may end the process
     stopped        whether brokers that do not answer should no longer be waited for
+    patience       seconds for which a reader waits for brokers that do not answer
     """
 
     index: Path
-    blobs: Blobs | None = None
+    blobs: Callable[[], Blobs] | None = None
     security: Security = "plaintext"
     ca: str = ""
     certificate: str = ""
@@ -97,6 +98,7 @@ class Settings:
     lease_seconds: float = 30.0
     passing: Callable[[str], None] = _pass
     stopped: Callable[[], bool] = _never
+    patience: float = PATIENCE
 
     def __post_init__(self) -> None:
         """Raise ConfigError for what cannot be together."""
@@ -125,8 +127,8 @@ class Settings:
             "bootstrap_servers": list(servers),
             "client_id": "aipstream",
             "security_protocol": f"SASL_{protocol}" if self.mechanism else protocol,
-            "bootstrap_timeout_ms": 2000,  # and again: see `kafka_errors.connected`
-            "request_timeout_ms": int(REQUEST_SECONDS * 1000),
+            "bootstrap_timeout_ms": int(min(2, self.patience) * 1000),  # and again: see `kafka_errors.connected`
+            "request_timeout_ms": int(min(REQUEST_SECONDS, self.patience) * 1000),
             "reconnect_backoff_max_ms": 1000,
         }
         files = {"ssl_cafile": self.ca, "ssl_certfile": self.certificate, "ssl_keyfile": self.key}

@@ -28,7 +28,7 @@ from events.errors import GapInLog
 from events.log.kafka_errors import RETENTION, LogUnreachable, connected, listen, makes_no_topic, told
 from events.log.kafka_index import Standing
 from events.log.kafka_record import COMPACTED, FOREIGN, Genesis, Kept, decode, proved
-from events.log.kafka_settings import PATIENCE, Place, Settings
+from events.log.kafka_settings import Place, Settings
 
 FETCH_BYTES: Final = 4 * 1024 * 1024
 NEAR_BYTES: Final = 64 * 1024
@@ -90,7 +90,7 @@ class TopicReader:
                     "retry_backoff_ms": 20,
                 }
             made: Callable[..., Any] = KafkaAdminClient if kind == "admin" else KafkaConsumer
-            client = connected(partial(made, **given), self.place)
+            client = connected(partial(made, **given), self.place, self.settings.patience)
             if kind != "admin":
                 makes_no_topic(client._cluster)
                 client.assign([TopicPartition(self.place.topic, partition)])
@@ -145,7 +145,7 @@ class TopicReader:
                     f"the topic {self.place} begins at offset {begin}: what was before was taken away", RETENTION
                 )
             consumer.seek(partition, 0)
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + self.settings.patience
             while consumer.position(partition) < end:
                 for each in consumer.poll(2 * WAIT_MS, max_records=10).get(partition, []):
                     found = decode(each, last.identity if last else None)
@@ -222,7 +222,7 @@ class TopicReader:
 
         A hole that is left then is for the caller to judge: other records wait behind it.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.settings.patience
         with told(self.place):
             while dry := [each for each in self.partitions if self._dry(each, ends)]:
                 for each in dry:
@@ -264,7 +264,7 @@ class TopicReader:
                     yield from self._run(self._client(kind, each.partition), each, offsets, identity)
 
     def _run(self, consumer: Any, partition: TopicPartition, offsets: deque[int], identity: str) -> Iterator[Kept]:  # noqa: ANN401
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.settings.patience
         at: int | None = self._at(consumer, partition)
         while offsets:
             if at is None or not at <= offsets[0] <= at + SKIPPED:

@@ -89,7 +89,7 @@ class Writer:
         }
         self._since = time.monotonic()
         try:
-            self._producer = connected(partial(KafkaProducer, **arguments), self.place)
+            self._producer = connected(partial(KafkaProducer, **arguments), self.place, PATIENCE)
             makes_no_topic(self._producer._metadata)
             drops_no_request(self._producer._sender._client)
             _within(2 * PATIENCE, self._producer.init_transactions, self.settings.stopped)

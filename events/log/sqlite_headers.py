@@ -16,7 +16,7 @@ import os
 import re
 import stat
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +41,7 @@ from events.errors import ConfigError, GapInLog, StorageUnusable
 from events.event import BEGINNING, Position, Type
 from events.log import Entry
 from events.log import sqlite_file as file
-from events.log.chain import COVERED, NO_CHAIN, UNCHAINED, damaged, link, proved
+from events.log.chain import COVERED, NO_CHAIN, UNCHAINED, Record, damaged, link, proved, read_record
 from events.log.sqlite_rows import CHAIN, EVENT, META, THINNED, bare
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -196,6 +196,13 @@ class SqliteHeaders:
                     raise damaged(position, UNCHAINED)
                 yield row
                 chain = row[CHAIN]
+
+    def headers(self, after: Position, most: int) -> list[Record]:
+        """The next records, none at the end, without their payloads. Raises GapInLog for a hole or a damaged one."""
+        with self.transaction() as connection:
+            found = self.expected(connection, after, self.end_in(connection), most, whole=False)
+            with closing(found) as rows:
+                return [read_record(row[: CHAIN + 1], b"", thinned=row[-1] is not None, bare=True) for row in rows]
 
     def end(self) -> Position:
         """The last position. Raises GapInLog if rows are missing at the end."""

@@ -7,7 +7,7 @@ import json
 from tests.daemon.cli.place import Place
 
 KEYS = {
-    ("status",): {"log", "capture", "replay", "lag", "index", "verified", "checked", "copied"},
+    ("status",): {"log", "blobs", "capture", "replay", "lag", "index", "verified", "checked", "copied"},
     ("verify",): {"equal", "lsn", "compared", "more", "local", "seconds", "differences"},
     ("verify", "--log"): {"complete", "bytes_read", "findings", "more", "damaged", "last", "open", "contents", "read",
                           "read_since", "covered", "lost"},

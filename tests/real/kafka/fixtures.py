@@ -40,7 +40,7 @@ class KafkaPlace(NamedTuple):
     def settings(self, **given: Any) -> Settings:
         """As `open` has them."""
         blobs = open_blobs(f"file://{self.folder}/blobs", create=True)
-        fixed: dict[str, Any] = {"index": self.folder / "index.sqlite", "blobs": blobs, "lease_seconds": 4.0}
+        fixed: dict[str, Any] = {"index": self.folder / "index.sqlite", "blobs": lambda: blobs, "lease_seconds": 4.0}
         return Settings(**(fixed | given))
 
     def open(self, *, create: bool = False, **given: Any) -> KafkaLog:

@@ -214,12 +214,15 @@ def test_a_payload_that_is_no_longer_in_the_blob_store_is_a_gap(kafka_place: Kaf
         log.append([event(1), large, event(3)])
         assert [entry.event for entry in log.read(0)] == [event(1), large, event(3)]
         assert log.settings.blobs is not None
-        (blob,) = log.settings.blobs.list()
-        log.settings.blobs.delete([blob])
+        blobs = log.settings.blobs()
+        (blob,) = blobs.list()
+        blobs.delete([blob])
         reading = log.read(0)
         assert next(reading).event == event(1)
         with pytest.raises(GapInLog, match=blob):
             next(reading)
+        sizes = [entry.left_out for entry in log.read(0, whole=False)]
+        assert sizes == [len(each.payload) for each in (event(1), large, event(3))]
 
 
 # --- what is no log -------------------------------------------------------------------------------------------------
