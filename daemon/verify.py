@@ -94,12 +94,39 @@ def verify(
     drafts: bool = False,
     limit: int = 1000,
     details: bool = False,
-    progress: Callable[[Kind, int], None] | None = None,
+    patience: float = 0.0,
+    progress: Callable[[Kind, int], None] = lambda _kind, _count: None,
 ) -> Report:
     """Compare everything. At most `limit` differences are kept by name, the others counted in `more`.
 
-    `details` looks into each kept difference, facet by facet.
+    `details` looks into each kept difference, facet by facet. As long as anything differs, and for `patience` seconds
+    at most, it is looked at again, for a replica that is running may catch up: what is kept, if that is all, and else
+    everything, with pauses as long as that takes.
     """
+
+    def compared() -> Report:
+        return _compared(source_dsn, target_dsn, passwords, drafts, limit, details, progress)
+
+    report = compared()
+    deadline = time.monotonic() + patience
+    while not report.equal and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(left, max(1.0, report.seconds) if report.more else 1.0))
+        if report.more:
+            report = compared()
+        else:
+            report.differences = recheck(source_dsn, target_dsn, report.differences, passwords=passwords, drafts=drafts)
+    return report
+
+
+def _compared(
+    source_dsn: str,
+    target_dsn: str,
+    passwords: bool,
+    drafts: bool,
+    limit: int,
+    details: bool,
+    progress: Callable[[Kind, int], None],
+) -> Report:
     began = time.monotonic()
     ends = open_ends(source_dsn, target_dsn, passwords=passwords, drafts=drafts)
     with closing(ends.source), closing(ends.target):
@@ -111,7 +138,7 @@ def verify(
             count = 0
             for uuid, here, there in pairs:
                 count += 1
-                if progress and count % 1000 == 0:
+                if count % 1000 == 0:
                     progress(kind, count)
                 if here == there:
                     continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import click
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     default=0.0,
     metavar="SECONDS",
-    help="Compare what differs again for so long: a replica that is running may have to catch up.",
+    help="Compare what differs again for so long, however much it is: a replica that is running may have to catch up.",
 )
 @click.option(
     "--limit",
@@ -92,13 +91,8 @@ def verify(
                 drafts=drafts,
                 limit=limit,
                 details=details,
+                patience=patience,
                 progress=lambda kind, count: progress.to(count, note=kind.value),
-            )
-        deadline = time.monotonic() + patience
-        while report.differences and not report.more and time.monotonic() < deadline:
-            time.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
-            report.differences = proof.recheck(
-                source.dsn, target.dsn, report.differences, passwords=people, drafts=drafts
             )
         different = len(report.differences) + report.more
         remember_verified(config, sum(report.compared.values()), different, sample=False)
