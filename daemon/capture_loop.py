@@ -22,11 +22,12 @@ from daemon.source import Emitted
 from daemon.source.bootstrap import Progress
 from daemon.source.emitter import added
 from daemon.source.poll import PollSource
-from daemon.source.state import SEEN, now
+from daemon.source.state import SEEN
 from daemon.source.wal import Batch, WalSource
 from events.aip.model import Kind
 from events.errors import Interrupted
 from events.event import lsn_text
+from events.instants import now
 
 logger = structlog.get_logger(__name__)
 

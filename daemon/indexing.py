@@ -21,8 +21,8 @@ from daemon.index import plan as plans
 from daemon.index.port import Call, Due, Indexer, Standing, Stopped
 from daemon.index.telling import MOST, Progress, Told, planned, tell, tell_everything
 from daemon.parts import due_of, indexer_of, keeps_due, state_of
-from daemon.source.state import now
 from events.errors import AipstreamError, IndexFailed, Interrupted, Locked
+from events.instants import now
 
 logger = structlog.get_logger(__name__)
 

@@ -11,6 +11,7 @@ from daemon.parts import reading
 from events.aip.model import Uuid
 from events.errors import ConfigError
 from events.event import Position, lsn_number
+from events.instants import text_of
 from events.log import Entry, Log
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -83,8 +84,8 @@ def instant(text: str) -> str:
             moment = datetime.fromisoformat(text)
         except ValueError as error:
             raise ConfigError(f"{text!r} is no time", 'Write 2026-01-31T14:05, or "2h ago".') from error
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return text_of(moment)
 
 
 def uuid_of(log: Log, thing: str) -> Uuid:

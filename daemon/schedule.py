@@ -28,9 +28,9 @@ from daemon.parts import state_of
 from daemon.redaction import hide
 from daemon.replay_loop import ReplayLoop
 from daemon.retention.configured import prune_configured
-from daemon.source.state import now
 from daemon.spot_check import spot_check
 from events.errors import AipstreamError, Interrupted
+from events.instants import now
 
 logger = structlog.get_logger(__name__)
 

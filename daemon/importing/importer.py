@@ -19,7 +19,6 @@ from typing import BinaryIO, Final, NamedTuple
 
 from daemon.importing.contents import Contents
 from daemon.importing.destination import Destination
-from daemon.importing.into_log import clock
 from daemon.importing.options import Mode, Options
 from daemon.importing.order import Found, find
 from daemon.importing.people import Account
@@ -38,6 +37,7 @@ from events.errors import (
     StorageUnusable,
     TargetUnreachable,
 )
+from events.instants import now
 from events.package import Package
 from events.package.reading import open_package
 
@@ -99,7 +99,7 @@ class Importer:
         self.dry_run = dry_run
         self.stopped = stopped
         self.progress = progress
-        self.resolver = Resolver(destination, options, clock())
+        self.resolver = Resolver(destination, options, now())
         self.report = Report()
         self._open: list[Package] = []
         self._waiting: dict[Uuid, tuple[Outcome, Package | None]] = {}

@@ -13,7 +13,6 @@ id. Registry documents hold everything that the log knows of that registry, and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import BinaryIO, Final
 
@@ -34,6 +33,7 @@ from events.aip.rights import ANONYMOUS
 from events.blobs import Blobs, Digests
 from events.errors import ConfigError, PreconditionError
 from events.event import Event, Type, compress, decompress
+from events.instants import now
 from events.log import Log
 
 SOURCE: Final = "import/"
@@ -237,9 +237,9 @@ class LogDestination:
                 self._documents[aip.uuid] = aip
             aips.pop(aip.uuid, None)
             aips[aip.uuid] = aip
-        lsn, now = self._lsn(), clock()
+        lsn, moment = self._lsn(), now()
         ordered = sorted(aips.values(), key=lambda aip: aip.kind is not Kind.REGISTRY)
-        self.log.append([self._event(aip, lsn, now) for aip in ordered])
+        self.log.append([self._event(aip, lsn, moment) for aip in ordered])
         failpoint("import.appended")
         for aip in aips.values():
             if aip.kind in (Kind.GROUP, Kind.PERSON):
@@ -263,7 +263,7 @@ class LogDestination:
         group = Aip(kind=Kind.GROUP, uuid=anonymous, group=GroupRow(anonymous, None, ANONYMOUS, True))
         return [group, *aips]
 
-    def _event(self, aip: Aip, lsn: int, now: str) -> Event:
+    def _event(self, aip: Aip, lsn: int, moment: str) -> Event:
         used = {row.format for row in aip.bitstreams}
         formats = [row for name, row in self._registry.formats.items() if name in used]
         aip = replace(aip, names=self._names(aip), formats=aip.formats if aip.kind is Kind.REGISTRY else formats)
@@ -273,7 +273,7 @@ class LogDestination:
             uuid=aip.uuid,
             kind=aip.kind,
             type=Type.PUT,
-            commit_time=now,
+            commit_time=moment,
             handle=aip.handle,
             parents=_owners(aip),
             blobs=tuple(sorted({row.sha256 for row in aip.stored if row.sha256})),
@@ -311,7 +311,7 @@ class LogDestination:
         self.flush()
         if self.dry_run or not objects:
             return
-        lsn, now = self._lsn(), clock()
+        lsn, moment = self._lsn(), now()
         made = []
         for kind, uuid in objects:
             before = self.log.latest(uuid, whole=False)
@@ -323,7 +323,7 @@ class LogDestination:
                     uuid=uuid,
                     kind=kind,
                     type=Type.DELETE,
-                    commit_time=now,
+                    commit_time=moment,
                     handle=before.event.handle if before else None,
                 )
             )
@@ -335,11 +335,6 @@ class LogDestination:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-def clock() -> str:
-    """Now, as events have it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _owners(aip: Aip) -> tuple[Uuid, ...]:

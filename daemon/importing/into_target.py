@@ -23,7 +23,7 @@ from daemon.dspace.connect import connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.failpoint import failpoint
 from daemon.importing.destination import Opener, Refused, Registry
-from daemon.importing.into_log import clock, completed
+from daemon.importing.into_log import completed
 from daemon.importing.overlay import Overlay, Put
 from daemon.importing.refusals import ParentMissing
 from daemon.losses import Loss
@@ -34,6 +34,7 @@ from events.aip.model import Aip, Format, Kind, Uuid
 from events.blobs import Blobs, Digests
 from events.errors import AipstreamError, BlobMissing, PreconditionError, StorageUnusable, TargetUnreachable
 from events.event import Event, Type
+from events.instants import now
 
 _TYPES: Final = {2: Kind.ITEM, 3: Kind.COLLECTION, 4: Kind.COMMUNITY, 5: Kind.SITE, 6: Kind.GROUP, 7: Kind.PERSON}
 _CHUNK: Final = 1 << 20
@@ -429,4 +430,4 @@ def _once(aips: Iterable[Aip]) -> list[Aip]:
 
 
 def _as_event(aip: Aip) -> Event:
-    return Event(source="", lsn=0, uuid=aip.uuid, kind=aip.kind, type=Type.PUT, commit_time=clock(), handle=aip.handle)
+    return Event(source="", lsn=0, uuid=aip.uuid, kind=aip.kind, type=Type.PUT, commit_time=now(), handle=aip.handle)

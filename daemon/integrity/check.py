@@ -23,11 +23,11 @@ from typing import Final
 from daemon.failpoint import failpoint
 from daemon.integrity.books import Affected, Books, Content, Damage
 from daemon.integrity.documents import looked_into, named
-from daemon.source.state import now
 from events.blobs import Blobs, Distant
 from events.blobs.unreadable import unreadable
 from events.errors import BlobMissing, ChecksumMismatch, Interrupted, StorageUnusable
 from events.event import BEGINNING, Position
+from events.instants import now
 from events.log.inspecting import Fault, Inspected, Inspecting
 
 EVENTS_AT_ONCE: Final = 2000

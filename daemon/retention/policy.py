@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from events.errors import ConfigError
@@ -82,8 +82,3 @@ def thinnable(superseded: Iterable[Superseded], kept: Sequence[Position]) -> Ite
         index = bisect_left(kept, event.position)
         if index == len(kept) or kept[index] >= event.by:
             yield event
-
-
-def text_of(moment: datetime) -> str:
-    """The moment as events write theirs."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

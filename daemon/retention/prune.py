@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from daemon.failpoint import failpoint
-from daemon.retention.policy import Policy, moments, text_of, thinnable
+from daemon.retention.policy import Policy, moments, thinnable
 from events.blobs import Blobs, Sweeping
 from events.blobs.together import together
 from events.event import BEGINNING, Position
+from events.instants import text_of
 from events.log import Log
 from events.log.opening import retention_of
 

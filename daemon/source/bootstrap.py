@@ -36,10 +36,11 @@ from daemon.source.capture import Capture, Captured, slices
 from daemon.source.emitter import PUT_ORDER, Emitter, Pending, added, batches, instant, parents_first
 from daemon.source.merge import merged
 from daemon.source.poll import LSN
-from daemon.source.state import BOOTSTRAPPED, SEEN, State, now
+from daemon.source.state import BOOTSTRAPPED, SEEN, State
 from events.aip.model import Kind, Uuid
 from events.blobs import PLAIN, Keys, open_blobs
 from events.errors import ProcessEnded
+from events.instants import now
 
 SLICE: Final = 200
 """Objects that one process reads at a time."""

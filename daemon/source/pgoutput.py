@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from events.errors import AipstreamError
+from events.instants import text_of
 
 
 class MalformedMessage(AipstreamError):
@@ -133,7 +134,7 @@ _NEW, _OLD, _KEY = b"NOK"
 
 def instant(commit_time: int) -> str:
     """`YYYY-MM-DDTHH:MM:SS.ffffffZ` of a commit time in µs since 2000-01-01 UTC."""
-    return (_EPOCH + timedelta(microseconds=commit_time)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return text_of(_EPOCH + timedelta(microseconds=commit_time))
 
 
 class Decoder:

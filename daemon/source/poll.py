@@ -22,8 +22,9 @@ from daemon.failpoint import failpoint
 from daemon.source import Emitted, Touched
 from daemon.source.emitter import PUT_ORDER, Emitter, Pending, added, due, instant, parents_first, snapshot_of
 from daemon.source.merge import merged
-from daemon.source.state import SEEN, now
+from daemon.source.state import SEEN
 from events.aip.model import Kind, Uuid
+from events.instants import now
 
 BATCH: Final = 2000
 """Objects that are held, with their digests, before they are read."""

@@ -12,7 +12,6 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -23,6 +22,7 @@ from daemon.small_file import AT_ONCE, SmallFile, slices
 from events.aip.model import Kind, Uuid
 from events.errors import ConfigError, StateDamaged, StorageUnusable
 from events.event import BEGINNING, Position, Type
+from events.instants import now
 from events.log import Log
 
 T = TypeVar("T")
@@ -113,11 +113,6 @@ class Known(NamedTuple):
     kind: Kind
     uuid: Uuid
     digest: str | None
-
-
-def now() -> str:
-    """This moment, as `Event.commit_time` has it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class State:

@@ -21,13 +21,14 @@ from typing import Protocol
 import msgspec
 
 from daemon.config_sections import Retention
-from daemon.retention.policy import Policy, age, text_of
+from daemon.retention.policy import Policy, age
 from daemon.retention.prune import prune
 from daemon.scratch import postgres_programs
 from daemon.verify import verify
 from events.aip.model import Kind
 from events.blobs import open_blobs
 from events.event import Event
+from events.instants import text_of
 from events.log import Log
 from events.log.opening import open_log
 from ops.bench import live, process

@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -33,6 +32,7 @@ from daemon.target.ledger import Parked
 from events.aip.model import Kind, Uuid
 from events.errors import PreconditionError, StorageUnusable
 from events.event import Event, Position
+from events.instants import now
 
 FORMAT: Final = "1"
 SEQUENCES: Final = "sequences"
@@ -380,8 +380,3 @@ def _park(connection: sa.Connection, parked: Sequence[Parked]) -> None:
             for each in parked
         ],
     )
-
-
-def now() -> str:
-    """This moment, as `Event.commit_time` has it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -37,6 +37,7 @@ from events.aip.model import Kind, Uuid
 from events.blobs import Blobs
 from events.errors import GapInLog, StorageUnusable
 from events.event import Position
+from events.instants import now
 from events.log import Entry, Log
 
 logger = structlog.get_logger(__name__)
@@ -112,7 +113,7 @@ class PackagerTarget:
         """The release of the target's DSpace, as it says itself; asked once a day. What it loses depends on it."""
         if self._version is None:
             known, _, day = (self.books.meta(books.VERSION) or "").partition(" ")
-            today = books.now()[:10]
+            today = now()[:10]
             if day != today:
                 said = self.command("dsrun", "org.dspace.app.util.Version")
                 found = _VERSION.search(said.text)

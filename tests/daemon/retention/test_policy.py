@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.retention.policy import FOREVER, Policy, age, moments, text_of
+from daemon.retention.policy import FOREVER, Policy, age, moments
 from daemon.retention.prune import kept_positions, prune
 from events.blobs import open_blobs
 from events.errors import ConfigError
 from events.event import Event
+from events.instants import text_of
 from events.log import Log
 from events.log.opening import open_log, retention_of
 from tests.events.samples import deletion, event
