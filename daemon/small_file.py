@@ -2,18 +2,19 @@
 
 Invariants: a transaction that reads sees one moment and holds up nobody; one that writes has its lock from its first
 statement on, so it never fails half-way because of another writer. Any number of processes read, those that write take
-turns. No message holds a bound value.
+turns. No message holds a bound value. A file says in which format it is made from its first transaction on.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 
 from events.errors import AipstreamError, Locked, StorageUnusable
@@ -70,6 +71,41 @@ class SmallFile:
         if name.startswith(_DAMAGED) or "no such" in str(error):
             return self._damaged(f"{self._what} {self.path} is damaged: {error}", self._hint)
         return StorageUnusable(f"{self._what} {self.path} cannot be used: {error} ({name})", self._hint)
+
+
+class Meta:
+    """The table `meta` of such a file: what stands in it once, by a key, its format among that."""
+
+    def __init__(self, tables: sa.MetaData, form: str) -> None:
+        self.table = sa.Table(
+            "meta", tables, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False)
+        )
+        self._tables, self._format = tables, form
+
+    def create(self, connection: sa.Connection) -> None:
+        """Make the tables of the file that are not there, and note its format."""
+        self._tables.create_all(connection)
+        connection.execute(insert(self.table).on_conflict_do_nothing(), {"key": "format", "value": self._format})
+
+    def format(self, connection: sa.Connection) -> str | None:
+        """The format that the file was made in; `""` if it does not say, None if it is not made yet."""
+        if not sa.inspect(connection).has_table(self.table.name):
+            return None
+        return self.get(connection, "format") or ""
+
+    def get(self, connection: sa.Connection, key: str) -> str | None:
+        """What stands under that key."""
+        column = self.table.c
+        return connection.execute(sa.select(column.value).where(column.key == key)).scalar_one_or_none()
+
+    def put(self, connection: sa.Connection, values: Mapping[str, str | None]) -> None:
+        """Note those; of a None, that there is nothing."""
+        for key, value in values.items():
+            if value is None:
+                connection.execute(sa.delete(self.table).where(self.table.c.key == key))
+            else:
+                row = insert(self.table).values(key=key, value=value)
+                connection.execute(row.on_conflict_do_update(set_={"value": value}))
 
 
 def slices(values: Iterable[T], most: int = AT_ONCE) -> Iterator[list[T]]:

@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from daemon.small_file import AT_ONCE, SmallFile
+from daemon.small_file import AT_ONCE, Meta, SmallFile
 from events.errors import StorageUnusable
 from events.event import Position
 
@@ -32,9 +32,7 @@ HINT: Final = "Remove the file: the check then begins anew."
 PAGE: Final = 2000
 
 TABLES: Final = sa.MetaData()
-META: Final = sa.Table(
-    "meta", TABLES, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False)
-)
+META: Final = Meta(TABLES, FORMAT)
 DAMAGE: Final = sa.Table(
     "damage",
     TABLES,
@@ -125,12 +123,11 @@ class Books:
         try:
             path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             with self._transaction() as connection:
-                made = sa.inspect(connection).has_table(META.name)
-            if not made or self.meta("format") != FORMAT:
+                found = META.format(connection)
+            if found != FORMAT:
                 with self._transaction(write=True) as connection:
                     TABLES.drop_all(connection)
-                    TABLES.create_all(connection)
-                    connection.execute(insert(META), [{"key": "format", "value": FORMAT}])
+                    META.create(connection)
         except OSError as error:
             raise StorageUnusable(f"the books {path} cannot be made: {error.strerror or error}") from error
         except BaseException:
@@ -146,7 +143,7 @@ class Books:
     def meta(self, key: str) -> str | None:
         """What was noted under that key."""
         with self._transaction() as connection:
-            return connection.execute(sa.select(META.c.value).where(META.c.key == key)).scalar_one_or_none()
+            return META.get(connection, key)
 
     def number(self, key: str) -> int:
         """The same as a number; 0 if there is none."""
@@ -239,12 +236,7 @@ class Books:
                         DAMAGE.c.position == one.position, DAMAGE.c.fault == one.fault, DAMAGE.c.content == one.content
                     )
                 )
-            for key, value in (meta or {}).items():
-                if value is None:
-                    connection.execute(sa.delete(META).where(META.c.key == key))
-                else:
-                    put = insert(META).values(key=key, value=value)
-                    connection.execute(put.on_conflict_do_update(set_={"value": value}))
+            META.put(connection, meta or {})
 
     def finish(self, number: int, meta: Mapping[str, str | None]) -> None:
         """The pass has come to its end: what only earlier ones found, or saw to be needed, is no more."""
@@ -263,7 +255,7 @@ class Books:
         with self._transaction(write=True) as connection:
             for table in TABLES.sorted_tables:
                 connection.execute(sa.delete(table))
-            connection.execute(insert(META), [{"key": "format", "value": FORMAT}])
+            META.create(connection)
 
 
 def _each(connection: sa.Connection, column: str, values: Mapping[str, object]) -> None:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from daemon.small_file import AT_ONCE, SmallFile, slices
+from daemon.small_file import AT_ONCE, Meta, SmallFile, slices
 from events.aip.model import Kind, Uuid
 from events.errors import ConfigError, StateDamaged, StorageUnusable
 from events.event import BEGINNING, Position, Type
@@ -37,12 +37,7 @@ BOOTSTRAPPED: Final = "bootstrap"
 
 TABLES: Final = sa.MetaData()
 
-META: Final = sa.Table(
-    "meta",
-    TABLES,
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("value", sa.Text, nullable=False),
-)
+META: Final = Meta(TABLES, FORMAT)
 
 KNOWN: Final = sa.Table(
     "known",
@@ -143,21 +138,19 @@ class State:
 
     def _open(self) -> None:
         with self._transaction() as connection:
-            there = sa.inspect(connection).has_table("meta")
-            found = dict(connection.execute(sa.select(META.c.key, META.c.value)).all()) if there else {}
-        if not there:
+            found = META.format(connection)
+        if found is None:
             with self._transaction(write=True) as connection:
-                TABLES.create_all(connection)
-                connection.execute(insert(META).on_conflict_do_nothing(), [{"key": "format", "value": FORMAT}])
-        elif found.get("format") != FORMAT:
-            raise StateDamaged(f"the state {self.path} has format {found.get('format')!r}; known is {FORMAT!r}")
+                META.create(connection)
+        elif found != FORMAT:
+            raise StateDamaged(f"the state {self.path} has format {found!r}; known is {FORMAT!r}")
 
     # --- reading ------------------------------------------------------------------------------------------------
 
     def meta(self, key: str) -> str | None:
         """What was remembered under that key."""
         with self._transaction() as connection:
-            return connection.execute(sa.select(META.c.value).where(META.c.key == key)).scalar_one_or_none()
+            return META.get(connection, key)
 
     def known(self, kind: Kind, uuids: Iterable[Uuid]) -> dict[Uuid, str]:
         """The digests of those objects of the kind that are known."""
@@ -288,7 +281,7 @@ class State:
                     ),
                     rows,
                 )
-            _meta(connection, meta or {})
+            META.put(connection, meta or {})
 
     def agree(self, log: Log) -> int:
         """Bring `known` to what the log says, if it does not say so already; how many objects or events that took.
@@ -307,7 +300,7 @@ class State:
         if not same or end < seen:
             forgotten[BOOTSTRAPPED] = None
         with self._transaction(write=True) as connection:
-            _meta(connection, forgotten)
+            META.put(connection, forgotten)
             connection.execute(sa.delete(KNOWN))
         taken = 0
         for heads in slices(log.heads(end), PAGE):
@@ -344,11 +337,3 @@ def _known(connection: sa.Connection, known: Sequence[Known]) -> None:
         connection.execute(
             sa.delete(KNOWN).where(KNOWN.c.kind == sa.bindparam("k"), KNOWN.c.uuid == sa.bindparam("u")), gone
         )
-
-
-def _meta(connection: sa.Connection, meta: Mapping[str, str | None]) -> None:
-    for key, value in meta.items():
-        if value is None:
-            connection.execute(sa.delete(META).where(META.c.key == key))
-        else:
-            connection.execute(insert(META).values(key=key, value=value).on_conflict_do_update(set_={"value": value}))

@@ -27,7 +27,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.losses import Loss
-from daemon.small_file import SmallFile, slices
+from daemon.small_file import Meta, SmallFile, slices
 from daemon.target.ledger import Parked
 from events.aip.model import Kind, Uuid
 from events.errors import PreconditionError, StorageUnusable
@@ -45,9 +45,7 @@ FILE: Final = "applied.sqlite"
 LOCK: Final = "applied.lock"
 
 TABLES: Final = sa.MetaData()
-_META: Final = sa.Table(
-    "meta", TABLES, sa.Column("key", sa.Text, primary_key=True), sa.Column("value", sa.Text, nullable=False)
-)
+_META: Final = Meta(TABLES, FORMAT)
 _CURSOR: Final = sa.Table(
     "cursor",
     TABLES,
@@ -174,9 +172,8 @@ class Books:
     def _open(self, *, create: bool) -> None:
         with self.transaction(write=create) as connection:
             if create:
-                TABLES.create_all(connection)
-                connection.execute(insert(_META).on_conflict_do_nothing(), {"key": "format", "value": FORMAT})
-            found = connection.execute(sa.select(_META.c.value).where(_META.c.key == "format")).scalar_one()
+                _META.create(connection)
+            found = _META.get(connection, "format")
         if found != FORMAT:
             raise PreconditionError(
                 f"the books {self.path} have format {found!r}, this program writes {FORMAT!r}",
@@ -226,7 +223,7 @@ class Books:
     def meta(self, key: str) -> str | None:
         """What was remembered under that key."""
         with self.transaction() as connection:
-            return connection.execute(sa.select(_META.c.value).where(_META.c.key == key)).scalar_one_or_none()
+            return _META.get(connection, key)
 
     def counts(self) -> dict[str, int]:
         """How many objects of each kind are there."""
@@ -262,12 +259,11 @@ class Books:
     def adopt(self, log: str) -> None:
         """Begin with that log, if it is another one than before: positions in another one mean nothing in it."""
         with self.transaction(write=True) as connection:
-            known = connection.execute(sa.select(_META.c.value).where(_META.c.key == LOG)).scalar_one_or_none()
-            if known != log:
+            if _META.get(connection, LOG) != log:
                 for table in (_APPLIED, _PARKED):
                     connection.execute(sa.update(table).values(position=0))
                 connection.execute(sa.delete(_CURSOR))
-                _put(connection, _META, [{"key": LOG, "value": log}])
+                _META.put(connection, {LOG: log})
 
     def advance(self, log: str, to: Position, event: Event) -> None:
         """Move the position of that log forward, to that event; a position that is further on already stays."""
@@ -291,7 +287,7 @@ class Books:
             moment = now()
             if standings:
                 _put(connection, _APPLIED, [_written(row) for row in standings])
-                _put(connection, _META, [{"key": SEQUENCES, "value": moment}])
+                _META.put(connection, {SEQUENCES: moment})
                 positions = {row.uuid: row.position for row in standings}
                 for row in standings:
                     connection.execute(
@@ -321,12 +317,13 @@ class Books:
     def remember(self, key: str, value: str) -> None:
         """Remember that under that key."""
         with self.transaction(write=True) as connection:
-            _put(connection, _META, [{"key": key, "value": value}])
+            _META.put(connection, {key: value})
 
     def forget(self, key: str, value: str) -> None:
         """Remember nothing under that key, if it is still that value."""
         with self.transaction(write=True) as connection:
-            connection.execute(sa.delete(_META).where(_META.c.key == key, _META.c.value == value))
+            if _META.get(connection, key) == value:
+                _META.put(connection, {key: None})
 
 
 def _standing(row: Any) -> Standing:  # noqa: ANN401 - a row of SQLAlchemy, whose columns are ours
