@@ -13,19 +13,18 @@ Capture and replay may go on all the while.
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from pathlib import Path
 from typing import Final, TypeVar
 
 from daemon.failpoint import failpoint
 from daemon.retention.policy import Policy, moments, thinnable
 from events.blobs import Blobs, Sweeping
 from events.blobs.together import together
+from events.errors import StorageUnusable
 from events.event import BEGINNING, Position
 from events.instants import text_of
 from events.log import Log
@@ -123,7 +122,7 @@ def _collect(
     stopped: Callable[[], bool],
 ) -> None:
     assert isinstance(blobs, Sweeping)  # noqa: S101 - the caller has asked
-    with tempfile.TemporaryDirectory(prefix="aipstream-mark-") as folder, closing(_Mark(Path(folder))) as mark:
+    with closing(Mark()) as mark:
         marked = log.end()
         mark.add(name for position, names in retention_of(log).references() if position not in gone for name in names)
         for some in _parts(blobs.list()):
@@ -156,11 +155,15 @@ def _collect(
                 failpoint("prune.deleted")
 
 
-class _Mark:
-    """The names of contents that are needed, on disk: memory does not grow with the site."""
+class Mark:
+    """The names of contents that are needed, on disk: memory does not grow with the site. Raises StorageUnusable.
 
-    def __init__(self, folder: Path) -> None:
-        self._connection = sqlite3.connect(folder / "mark.sqlite", isolation_level=None)
+    They lie in a temporary database of SQLite's, a file without a name in TMPDIR: whatever kills us, nothing stays.
+    """
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect("", isolation_level=None)
+        self._connection.execute("PRAGMA temp_store = FILE")
         self._connection.execute("PRAGMA journal_mode = OFF")
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.execute("CREATE TABLE needed (name BLOB PRIMARY KEY) WITHOUT ROWID")
@@ -168,20 +171,32 @@ class _Mark:
     def add(self, names: Iterable[str]) -> None:
         """Note that those are needed."""
         for some in _parts(names):
-            self._connection.execute("BEGIN")
-            self._connection.executemany(
-                "INSERT OR IGNORE INTO needed VALUES (?)", [(bytes.fromhex(name),) for name in some]
-            )
-            self._connection.execute("COMMIT")
+            rows = [(bytes.fromhex(name),) for name in some]
+            with _on_disk():
+                self._connection.execute("BEGIN")
+                self._connection.executemany("INSERT OR IGNORE INTO needed VALUES (?)", rows)
+                self._connection.execute("COMMIT")
 
     def without(self, names: Iterable[str]) -> list[str]:
         """Those of the names that are not needed."""
         look = "SELECT 1 FROM needed WHERE name = ?"
-        return [name for name in names if self._connection.execute(look, (bytes.fromhex(name),)).fetchone() is None]
+        with _on_disk():
+            return [name for name in names if self._connection.execute(look, (bytes.fromhex(name),)).fetchone() is None]
 
     def close(self) -> None:
         """Give the file back."""
         self._connection.close()
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageUnusable(
+            f"the names of the contents that are needed cannot be kept in a temporary file: {error}",
+            "Free space in TMPDIR (/var/tmp, if it is not set), or set it to a folder on another disk.",
+        ) from error
 
 
 def _parts(things: Iterable[T]) -> Iterator[list[T]]:

@@ -86,7 +86,9 @@ def test_a_dry_run_changes_nothing(log: Log, blobs: LocalBlobs) -> None:
 
 @pytest.mark.parametrize("place", ["prune.thinned", "prune.aside", "prune.deleted"])
 def test_killed_anywhere_it_can_simply_be_run_again(log: Log, blobs: LocalBlobs, tmp_path: Path, place: str) -> None:
-    """A process is killed there; the next run ends where one that was not killed ends, and nothing needed is gone."""
+    """A process is killed there and leaves nothing behind; the next run ends where one that was not killed ends, and
+    nothing needed is gone.
+    """
     old = [kept(blobs, b"old %d" % number) for number in range(5)]
     new = kept(blobs, b"new")
     log.append([*(event(1 + number, 1, blobs=(old[number],)) for number in range(5)), event(9, 1, blobs=(new,))])
@@ -99,9 +101,28 @@ def test_killed_anywhere_it_can_simply_be_run_again(log: Log, blobs: LocalBlobs,
         "prune(open_log(sys.argv[1]), LocalBlobs.from_url(sys.argv[2]), NOTHING_LONG, WEEK, now=NOW)\n"
     )
     words = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/log.sqlite", f"file://{tmp_path}/blobs"]
-    killed = subprocess.run(words, env={**os.environ, "AIPSTREAM_FAILPOINT": place}, check=False)
-    assert killed.returncode == -9
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environment = {**os.environ, "AIPSTREAM_FAILPOINT": place, "TMPDIR": str(scratch)}
+    assert subprocess.run(words, env=environment, check=False).returncode == -9
+    assert list(scratch.iterdir()) == []
     prune(log, blobs, NOTHING_LONG, WEEK, now=NOW)
     assert [entry.event.lsn for entry in log.read(0)] == [9]
     assert list(blobs.list()) == [new]
     assert sorted(name for name, _ in blobs.quarantined()) == sorted(old)
+
+
+def test_what_is_needed_lies_on_disk_and_a_full_one_is_told() -> None:
+    """More names than SQLite holds in memory; where no file may grow to them, the error says what to do."""
+    code = (
+        "import hashlib, resource, sys\n"
+        "from daemon.retention.prune import Mark\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))\n"
+        "try:\n"
+        "    Mark().add(hashlib.sha256(str(number).encode()).hexdigest() for number in range(200_000))\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__, error.hint)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("StorageUnusable")
+    assert "TMPDIR" in done.stdout
