@@ -44,6 +44,9 @@ NAMES = (
     "repair.aside",            # its damaged copy is out of the store, the good one not yet in it
     "repair.put",              # something put right, and not yet noted
     "repair.captured",         # an object captured anew, its damaged event not yet marked as lost
+    "rebuild.built",           # a new file made of a torn log, which is still in its place
+    "rebuild.kept",            # the torn log has the name under which it is kept as well
+    "rebuild.exchanged",       # the new file in the place of the torn one, nothing asked of the source yet
     "import.blobs",            # contents of packages durable, events not
     "import.appended",         # events of packages durable
     "import.files",            # files of packages placed, rows not

@@ -70,8 +70,9 @@ class GapInLog(AipstreamError):
 
     exit_code = 5
     hint = (
-        "`aipstream verify --log` names all that is damaged, `aipstream log repair` mends what can be proved. A log "
-        "that cannot be opened is replaced by a copy, or moved away; then `aipstream init` and `aipstream snapshot`."
+        "`aipstream verify --log` names all that is damaged, `aipstream log repair` mends what can be proved. Of a "
+        "file that is torn or cannot be opened `aipstream log repair --rebuild` makes another; else replace it by a "
+        "copy, or move it away: then `aipstream init` and `aipstream snapshot`."
     )
 
 

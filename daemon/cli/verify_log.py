@@ -126,7 +126,7 @@ def told(found: Report, limit: int) -> dict[str, Any]:
     listed = found.findings[:limit]
     return {
         **given,
-        "findings": [{**one._asdict(), "effects": [effect._asdict() for effect in one.effects]} for one in listed],
+        "findings": [one_finding(one) for one in listed],
         "lost": [lost._asdict() for lost in found.lost],
         "more": found.more + len(found.findings) - len(listed),
         "covered": round(found.covered, 4),
@@ -137,7 +137,7 @@ def lines(found: Report, limit: int, *, complete: bool) -> list[str]:
     """A report for people."""
     out: list[str] = []
     for one in found.findings[:limit]:
-        out += _finding(one)
+        out += finding(one)
     more = found.more + max(0, len(found.findings) - limit)
     out += [f"and {more:,} more"] if more else []
     for lost in found.lost[:limit]:
@@ -174,7 +174,13 @@ def coverage(found: Report) -> str:
     )
 
 
-def _finding(one: Finding) -> list[str]:
+def one_finding(one: Finding) -> dict[str, Any]:
+    """One thing that is wrong, as JSON."""
+    return {**one._asdict(), "effects": [effect._asdict() for effect in one.effects]}
+
+
+def finding(one: Finding) -> list[str]:
+    """The same for people."""
     place = f"content {one.content}" if one.content else "the log" if not one.position else f"position {one.position:,}"
     if one.last != one.position:
         place = f"positions {one.position:,} to {one.last:,}"

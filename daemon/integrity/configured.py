@@ -13,16 +13,16 @@ from daemon.hold import hold
 from daemon.integrity.books import Books
 from daemon.integrity.check import DONE, Budget, Check, Progress
 from daemon.integrity.contents import Contents
+from daemon.integrity.copies import NOTHING, Named, copied
 from daemon.integrity.repair import Repair, Repaired
 from daemon.integrity.report import LISTED, Lost, Report, report
-from daemon.parts import blobs_of, log_of, other_blobs, state_of, state_path, with_log
+from daemon.parts import blobs_of, log_of, state_of, state_path
 from daemon.retention.configured import lock_path as prune_lock
 from events.blobs import Blobs
-from events.errors import ConfigError, GapInLog, Interrupted
+from events.errors import ConfigError, Interrupted
 from events.event import BEGINNING, Position
-from events.log import Log, Mark
-from events.log.inspecting import Inspecting
-from events.log.opening import in_kafka, inspecting_of, mending_of, retention_of
+from events.log import Log
+from events.log.opening import in_kafka, inspecting_of, mending_of
 
 
 class Checked(NamedTuple):
@@ -128,8 +128,7 @@ def check_configured(
 def repair_configured(
     config: Config,
     *,
-    copy_url: str | None = None,
-    copy_blobs_url: str | None = None,
+    named: Named = NOTHING,
     share: float = 0.0,
     restart: bool = False,
     dry_run: bool = False,
@@ -144,13 +143,13 @@ def repair_configured(
         log, blobs, books, check = opened.enter_context(
             checking(config, share=share, progress=progress, stopped=stopped)
         )
-        copy, copy_marks = _copy_of(opened, config, log, copy_url) if copy_url else (None, [])
-        copy_blobs = other_blobs(config, copy_blobs_url) if copy_blobs_url else None
+        copy = copied(opened, config, named)
+        copy.of(log.identity)
         known = books.damaged() and books.meta("log") == log.identity and books.meta("phase") == DONE
         if (restart or share or not known) and not check.run(restart=restart):
             raise Interrupted("stopped while checking the log, before anything was repaired")
         folder = books_path(config).with_name(f"{state_path(config).name}.mending")
-        contents = Contents(config, inspecting_of(log), blobs, books, folder, copy_blobs)
+        contents = Contents(config, inspecting_of(log), blobs, books, folder, copy.blobs)
         if not dry_run:
             opened.enter_context(hold(prune_lock(config), "prunes this log"))
         done = Repair(
@@ -159,7 +158,6 @@ def repair_configured(
             books,
             contents,
             copy=copy,
-            copy_marks=copy_marks,
             dry_run=dry_run,
             progress=lambda count, total: progress("damage", count, total),
             stopped=stopped,
@@ -167,18 +165,6 @@ def repair_configured(
         with suppress(OSError):
             folder.rmdir()  # unless damaged contents were put aside there
         return done
-
-
-def _copy_of(opened: ExitStack, config: Config, log: Log, url: str) -> tuple[Inspecting, list[Mark]]:
-    copy = opened.enter_context(closing(log_of(with_log(config, url))))
-    if copy.identity != log.identity:
-        raise ConfigError(
-            f"--from: the other log is {copy.identity}, no copy of {log.identity}", "`aipstream copy` makes copies."
-        )
-    marks: list[Mark] = []
-    with suppress(ConfigError, GapInLog):  # one in Kafka has none, and damaged ones prove nothing
-        marks = retention_of(copy).marks()
-    return inspecting_of(copy), marks
 
 
 def last_check(config: Config) -> Report | None:

@@ -12,7 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -22,6 +22,7 @@ from daemon.failpoint import failpoint
 from daemon.integrity import source
 from daemon.integrity.books import Books, Damage
 from daemon.integrity.contents import Contents
+from daemon.integrity.copies import Copied
 from daemon.integrity.records import (
     OF_PAYLOADS,
     OF_RECORDS,
@@ -37,7 +38,7 @@ from daemon.integrity.records import (
 from daemon.parts import Capturing, capturing
 from events.errors import AipstreamError, ChecksumMismatch, ConfigError, GapInLog, Interrupted
 from events.event import Position
-from events.log import Log, Mark
+from events.log import Log
 from events.log.chain import Record
 from events.log.inspecting import Fault, Inspecting, Mending
 from events.log.opening import copying_of, inspecting_of, mending_of
@@ -47,7 +48,6 @@ MENDED, CAPTURED, LOST, LEFT = "mended", "captured", "lost", "left"
 and a later one of the object is whole; it is still there."""
 
 RECORDS_AT_ONCE: Final = 500
-ONLY_COPY: Final = "only a copy of the log has what was there (`--from URL`)"
 NO_SOURCE: Final = "no [source] is configured from which the object could be captured anew"
 
 
@@ -71,9 +71,7 @@ class Repaired:
 
 
 class Repair:
-    """One repair of the configured archive by the books of a check. `copy` is another log with the same identity, and
-    `copy_marks` the moments that it keeps.
-    """
+    """One repair of the configured archive by the books of a check. `copy` is of the same log."""
 
     def __init__(
         self,
@@ -82,19 +80,28 @@ class Repair:
         books: Books,
         contents: Contents,
         *,
-        copy: Inspecting | None = None,
-        copy_marks: Sequence[Mark] = (),
+        copy: Copied | None = None,
         dry_run: bool = False,
         progress: Callable[[int, int], None] = lambda _done, _total: None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.config, self.log, self.books, self.contents = config, log, books, contents
         self.inspecting: Inspecting = inspecting_of(log)
-        self.copy, self.copy_marks, self.dry_run = copy, copy_marks, dry_run
+        of_copy = copy or Copied()
+        self.copy, self.copy_marks, self.only_copy = of_copy.inspecting, of_copy.marks, of_copy.missing
+        self.dry_run = dry_run
         self.progress, self.stopped = progress, stopped
         self.done = Repaired()
         self._total = 0
         self._unreadable: list[Damage] = []
+
+    def alone(self) -> Repaired:
+        """Only what the log and its copy prove: nothing is asked of the source, and no content is looked for."""
+        damages = list(self.books.damages())
+        self._total = len(damages)
+        self._of_the_log(damages)
+        self._payloads([one for one in damages if one.fault in OF_PAYLOADS] + self._unreadable, alone=True)
+        return self.done
 
     def run(self) -> Repaired:
         """All of it. Raises Interrupted, what log, blob store and source raise; the same call again goes on."""
@@ -106,10 +113,7 @@ class Repair:
             for one in of_log:
                 if one.fault == Fault.TORN:
                     self._told(one, MENDED, "the file is sound now")
-            self._overall([one for one in of_log if one.fault in (Fault.INDEX, Fault.END)])
-            self._records([one for one in of_log if one.fault in OF_RECORDS])
-            self._end([one for one in of_log if one.fault == Fault.END])
-            self._marks([one for one in of_log if one.fault == Fault.MARK])
+            self._of_the_log(of_log)
         for one in damages:
             if one.content:
                 self._look()
@@ -123,6 +127,12 @@ class Repair:
                 self._told(one, LEFT, torn)
         return self.done
 
+    def _of_the_log(self, damages: list[Damage]) -> None:
+        self._overall([one for one in damages if one.fault in (Fault.INDEX, Fault.END)])
+        self._records([one for one in damages if one.fault in OF_RECORDS])
+        self._end([one for one in damages if one.fault == Fault.END])
+        self._marks([one for one in damages if one.fault == Fault.MARK])
+
     @cached_property
     def mending(self) -> Mending:
         """What may write into the log. Raises ConfigError where nothing may."""
@@ -134,7 +144,7 @@ class Repair:
             why = self.mending.unsound()
         except ConfigError as error:
             return f"{error}. {error.hint}"
-        return f"{why}; `aipstream copy` makes another file of it (docs/time.md)" if why else None
+        return f"{why}; `aipstream log repair --rebuild` makes another file of it" if why else None
 
     def _look(self) -> None:
         if self.stopped():
@@ -166,12 +176,12 @@ class Repair:
             self._look()
             found = at(self.inspecting, position)
             wrong = faults(found) & OF_RECORDS
-            how, why = ("it is whole now", "") if not wrong else ("", ONLY_COPY)
+            how, why = ("it is whole now", "") if not wrong else ("", self.only_copy)
             if wrong == {Fault.CHAIN}:
                 how, why = relink(self.mending, position, dry_run=self.dry_run)
             elif Fault.HEADER in wrong:
                 how, why = one_bit(self.inspecting, self.mending, found, dry_run=self.dry_run)
-                why = why or ONLY_COPY
+                why = why or self.only_copy
             elif found is not None and found.record is not None and wrong:
                 self._unreadable += some  # the header is whole: it is the payload that cannot be read
                 continue
@@ -204,7 +214,7 @@ class Repair:
             elif noted > last and set(range(last + 1, noted + 1)) <= self._would_be_there():
                 self._told(one, MENDED, "with the records out of the copy")
             elif noted > last:
-                self._told(one, LEFT, f"{noted - last} events are missing at the end: {ONLY_COPY}")
+                self._told(one, LEFT, f"{noted - last} events are missing at the end: {self.only_copy}")
             elif self.dry_run:
                 self._told(one, MENDED, "by the records behind the end, if they are chained to it")
             else:
@@ -228,7 +238,7 @@ class Repair:
     def _regrown(self, last: Position, longest: Position) -> tuple[str, str]:
         """Append what a log that was cut off has lost, out of the copy: (how, "") or ("", why not)."""
         if self.copy is None:
-            return "", f"{longest - last} events are missing at the end: {ONLY_COPY}"
+            return "", f"{longest - last} events are missing at the end: {self.only_copy}"
         if self.dry_run:
             return "from the copy, if that goes so far and its chain is that of the log", ""
         try:
@@ -245,7 +255,7 @@ class Repair:
 
     # --- payloads -------------------------------------------------------------------------------------------------
 
-    def _payloads(self, damages: list[Damage]) -> None:
+    def _payloads(self, damages: list[Damage], *, alone: bool = False) -> None:
         left: dict[Position, tuple[Damage, Record]] = {}
         look = Payloads(self.inspecting, self.copy, [one.position for one in damages])
         found_again: dict[Position, tuple[bytes, str]] = {}
@@ -257,7 +267,7 @@ class Repair:
                     left[one.position] = one, found.record
                 continue
             if found is None or found.record is None:
-                self._told(one, LEFT, f"its header is damaged too: {ONLY_COPY}")
+                self._told(one, LEFT, f"its header is damaged too: {self.only_copy}")
             elif not faults(found) & (OF_PAYLOADS | {Fault.UNREADABLE}):
                 lost = found.record.thinned and one.fault != Fault.THINNED
                 self._told(one, LOST if lost else MENDED, _state(found.record) if lost else "it is whole now")
@@ -270,7 +280,8 @@ class Repair:
             if one.position in found_again:
                 payload, where = found_again[one.position]
                 self._put(one, payload, where)
-        self._from_source(left)
+        if not alone:
+            self._from_source(left)
 
     def _put(self, damage: Damage, payload: bytes, where: str) -> None:
         if not self.dry_run:

@@ -34,7 +34,7 @@ MENDS: Final = {
     "missing",
     Fault.MARK: "by `aipstream log repair`, if one bit has flipped or a copy has it; else give it up (`aipstream keep "
     "NAME --remove`) and mark the moment anew",
-    Fault.TORN: "in another file, which `aipstream copy` makes of it (docs/time.md, A torn file)",
+    Fault.TORN: "in another file, which `aipstream log repair --rebuild` makes of it",
     Fault.DOCUMENT: "not in its place: it was appended like that; `aipstream log repair` captures the object anew",
     Fault.CONTENT_GONE: "by `aipstream log repair`, if the source, the target or a copy still has the file",
 }

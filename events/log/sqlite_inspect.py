@@ -21,7 +21,7 @@ from sqlalchemy import LargeBinary, bindparam, case, cast, exists, func, select,
 from sqlalchemy.exc import DBAPIError
 
 from events.aip.model import Uuid
-from events.errors import AipstreamError, GapInLog, Interrupted, StorageUnusable
+from events.errors import AipstreamError, ConfigError, GapInLog, Interrupted, StorageUnusable
 from events.event import BEGINNING, Event, Position
 from events.log import sqlite_file as file
 from events.log.chain import COVERED, NO_CHAIN, UNCHAINED, Record, digest, link, proved
@@ -29,7 +29,7 @@ from events.log.inspecting import Claimed, Extent, Fault, Flaw, Inspected
 from events.log.sqlite import PAGE_BYTES
 from events.log.sqlite_headers import SqliteHeaders
 from events.log.sqlite_marks import SqliteMarks
-from events.log.sqlite_rows import EVENT, META, PAYLOAD, THINNED
+from events.log.sqlite_rows import EVENT, HOLE, META, PAYLOAD, THINNED
 
 PAGE: Final = 500
 ALONE: Final = 50
@@ -80,6 +80,9 @@ _IS_THINNED: Final = select(THINNED.c.position).where(THINNED.c.position == bind
 _PAYLOAD: Final = select(cast(PAYLOAD.c.payload, LargeBinary), func.typeof(PAYLOAD.c.payload)).where(
     PAYLOAD.c.position == bindparam("at")
 )
+_HOLE: Final = select(HOLE.c.uuid, HOLE.c.kind, HOLE.c.handle, HOLE.c.commit_time).where(
+    HOLE.c.position == bindparam("at")
+)
 _CHAIN: Final = select(EVENT.c.chain).where(EVENT.c.position == bindparam("at"))
 
 
@@ -104,6 +107,8 @@ class _Row(NamedTuple):
     superseded: bool = True
     payload: object = None
     flaws: tuple[Flaw, ...] = ()
+    said: Claimed | None = None
+    """What is said of a record that is not there."""
 
 
 class SqliteInspecting:
@@ -250,7 +255,15 @@ class SqliteInspecting:
             one = tried(_PAYLOAD, "its payload")
             if one is not None:
                 payload = one[0] if one[1] == "blob" else bytearray(one[0] or b"")
-        return _Row(position, header, thinned, superseded, payload, tuple(flaws))
+        said = self._said(position) if header is None else None
+        return _Row(position, header, thinned, superseded, payload, tuple(flaws), said)
+
+    def _said(self, position: Position) -> Claimed | None:
+        """What was noted of a record when it was found to be missing, if it was."""
+        with suppress(GapInLog, StorageUnusable, ConfigError), self.log.transaction() as connection:
+            row = connection.execute(_HOLE, {"at": position}).first()
+            return Claimed(row[0] or "", row[1] or "", row[2], row[3] or "") if row else None
+        return None
 
 
 def _inspected(row: _Row, chains: tuple[bytes, ...], payloads: bool) -> tuple[Inspected, tuple[bytes, ...]]:
@@ -260,7 +273,7 @@ def _inspected(row: _Row, chains: tuple[bytes, ...], payloads: bool) -> tuple[In
     if row.header is None:
         if not flaws:
             flaws.append(Flaw(Fault.GAP, "there is no record"))
-        return Inspected(row.position, None, None, tuple(flaws), found), ()
+        return Inspected(row.position, None, row.said, tuple(flaws), found), ()
     header = row.header
     checksum, chain = header[COVERED], header[COVERED + 1]
     event: Event | None = None

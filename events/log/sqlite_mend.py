@@ -18,13 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
-    Column,
     Connection,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
     bindparam,
     delete,
     inspect,
@@ -43,17 +37,7 @@ from events.log.sqlite import SqliteLog
 from events.log.sqlite_headers import KEPT
 from events.log.sqlite_inspect import torn
 from events.log.sqlite_marks import SqliteMarks
-from events.log.sqlite_rows import EVENT, META, PAYLOAD, THINNED, rows
-
-LOST: Final = Table(
-    "lost",
-    MetaData(),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("at", Text, nullable=False),
-    Column("why", Text, nullable=False),
-    Column("found", LargeBinary),
-)
-"""Events that damage has taken away: when that was noted, why, and the bytes that were there."""
+from events.log.sqlite_rows import EVENT, LOST, META, PAYLOAD, THINNED, rows
 
 PAGE: Final = 500
 

@@ -96,6 +96,30 @@ def marks_digest(checksums: Iterable[bytes]) -> str:
     return digest(b"".join(sorted(checksums))).hex()
 
 
+OF_DAMAGE: Final = MetaData()
+"""Tables that a log has only once it was damaged. Readers need not know them."""
+
+LOST: Final = Table(
+    "lost",
+    OF_DAMAGE,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("at", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("found", LargeBinary),
+)
+"""Events that damage has taken away: when that was noted, why, and the bytes that were there."""
+
+HOLE: Final = Table(
+    "hole",
+    OF_DAMAGE,
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("uuid", Text),
+    Column("kind", Text),
+    Column("handle", Text),
+    Column("commit_time", Text),
+)
+"""Records that were missing when the file was rebuilt: what indexes still said of them, which nothing proves."""
+
 CHAIN: Final = len(EVENT.columns) - 1
 """The index of `chain` in a row of all columns of `event`, which are a header; that of `checksum` is one less."""
 

@@ -13,6 +13,7 @@ import pytest
 from daemon.config import Config
 from daemon.config_sections import BlobsSection, LogSection
 from daemon.integrity.configured import repair_configured
+from daemon.integrity.copies import Named
 from daemon.integrity.repair import LEFT, LOST, MENDED
 from tests.daemon.integrity.archive import Archive, content, make
 from tests.events.log import damage
@@ -66,9 +67,8 @@ def test_out_of_a_copy_everything_comes_back(archive: Archive, tmp_path: Path, s
     copy = Path(shutil.copytree(archive.folder, tmp_path / "copy"))
     whole = every(archive.folder)
     harm(archive, random.Random(seed))
-    done = repair_configured(
-        configured(archive), copy_url=f"sqlite:///{copy}/log.sqlite", copy_blobs_url=f"file://{copy}/blobs", share=1.0
-    )
+    named = Named(f"sqlite:///{copy}/log.sqlite", f"file://{copy}/blobs")
+    done = repair_configured(configured(archive), named=named, share=1.0)
     assert done.count(LEFT) == 0, done.steps
     assert done.count(MENDED) == len(done.steps) > 0
     assert every(archive.folder) == whole

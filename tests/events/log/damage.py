@@ -12,6 +12,7 @@ import zstandard
 
 from events.event import Position
 from events.log.opening import open_log
+from events.log.sqlite_pages import Pages
 from tests.events.samples import deletion, event
 
 
@@ -56,6 +57,38 @@ def flip_payload(path: Path, position: Position) -> bytes:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     flip_in(path, payload[100:150], 20, 0x81)
     return bytes(payload)
+
+
+PAGE = 8192
+
+
+def tear(path: Path, *, records: bool = True) -> list[Position]:
+    """Zero a leaf of the table of records, or of payloads, in the middle; the positions that stood on it."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    leaves = []
+    with closing(Pages(path, PAGE)) as pages:
+        for number in range(1, pages.count + 1):
+            kinds = [(row.rowid, row.types()) for row in pages.rows(number)]
+            on_it = [at for at, types in kinds if types[0] == 0 and len(types) == (17 if records else 2)]
+            leaves += [(on_it, number)] if on_it else []
+    leaves.sort()
+    positions, number = leaves[len(leaves) // 2]
+    zero(path, number - 1)
+    return positions
+
+
+def zero(path: Path, page: int, start: int = 0, length: int = PAGE) -> None:
+    """Zero a page, counted from 0, or a part of it."""
+    with path.open("r+b") as file:
+        file.seek(page * PAGE + start)
+        file.write(bytes(length))
+
+
+def root_of(path: Path, name: str) -> int:
+    """The page, from 0 on, with which a table or index begins."""
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", [name]).fetchone()[0]) - 1
 
 
 def made(path: Path, events: int = 30, objects: int = 10, size: int = 3000) -> Path:
