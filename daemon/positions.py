@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from daemon.config import Config
 from daemon.parts import reading
@@ -22,7 +22,15 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LSN: Final = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 
 
-def position_of(log: Log, text: str) -> Position:
+class Dated(Protocol):
+    """What has positions by time and LSN: a log, or an archive of one."""
+
+    def position(self, *, time: str | None = None, lsn: int | None = None) -> Position:
+        """The last position that has it or an earlier one; 0 if there is none."""
+        ...
+
+
+def position_of(log: Dated, text: str) -> Position:
     """The position meant by a number, an LSN, a time (UTC unless it has an offset) or a time ago (`90 min ago`).
 
     Raises ConfigError.

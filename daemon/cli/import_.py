@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from daemon.importing.options import Options
 
 
+_FEW = 3
+"""Objects that were left out and are named one by one; --json names them all."""
 _SHOWN = 20
 """Lines of files that are no packages; --json has them all."""
 
@@ -25,6 +27,9 @@ _SHOWN = 20
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option("--into", type=click.Choice(["log", "target"]), default="log",
               help="The log, as events that a replay applies; or the target's database itself.")  # fmt: skip
+@click.option("--at", "moment", metavar="MOMENT",
+              help="Of an archive of `export --ocfl`: each object as it stood then. Number of an event, LSN, time in "
+              'UTC (2026-01-31T14:05) or "2h ago". [default: the newest versions]', show_default=False)  # fmt: skip
 @click.option("--mode", type=click.Choice(["submit", "restore", "keep", "replace"]), default=None,
               help="What becomes of what is there: submit makes another object, restore refuses, keep leaves it as it "
               "is, replace makes it as the package says. [default: restore]", show_default=False)  # fmt: skip
@@ -54,6 +59,7 @@ def import_(
     session: Session,
     paths: tuple[Path, ...],
     into: Any,  # noqa: ANN401
+    moment: str | None,
     mode: str | None,
     keep_existing: bool,
     parent: str | None,
@@ -74,14 +80,15 @@ def import_(
     Packages are AIPs of DSpace 7.6 to 10 or of `aipstream export`, bags of the Replication Task Suite, and documents of
     people and groups.
 
-    PATH is a package or a folder of them, or an archive of `export --ocfl`, of which it takes the newest versions. What
-    is refused is named with the reason, and the rest goes on: exit code 3.
+    PATH is a package or a folder of them; or an archive of `export --ocfl`, of which it takes the newest versions, or
+    those of a moment (--at). What is refused is named with the reason, and the rest goes on: exit code 3.
     docs/packages.md has a table of all options, with what the stock packager does.
     """
     session.json = as_json
     config = session.config
     session.messages()
     from daemon.cli.index import outcome
+    from daemon.importing.archived import chosen, inexact
     from daemon.importing.importer import Importer
     from daemon.importing.options import Mode, Options, parsed
     from daemon.importing.places import destination
@@ -98,6 +105,11 @@ def import_(
         mode = "keep"
     if mode is not None:
         given["mode"] = Mode(mode)
+    at, notes, unsure = None, list[str](), 0
+    if moment is not None:
+        with Progress("reading the archive", "objects") as progress:
+            at, notes = chosen(paths, moment, progress.to)
+            unsure = inexact(paths, at, progress.to)
     options = Options(
         **{**given, "recursive": recursive or given.get("recursive", False)},
         parent=parent,
@@ -105,6 +117,7 @@ def import_(
         once=once,
         prefix=handle_prefix,
         limits=LARGE if large else DEFAULT,
+        at=at,
     )
     _confirm(options, into, paths, yes or dry_run)
     stop = Stop()
@@ -127,7 +140,7 @@ def import_(
     if into == "target" and not dry_run:
         with Progress("indexing", "runs") as telling:
             indexed, more = outcome(index_current(config, stopped=stop, progress=telling.to))
-    _show(session, report, into, dry_run, indexed, more)
+    _show(session, report, into, dry_run, indexed, more, at, unsure, notes)
     refused = report.counts["refused"] + len(report.missing) + len(_expected(report, paths))
     if refused:
         raise ObjectsParked(
@@ -158,9 +171,12 @@ def _expected(report: Report, paths: tuple[Path, ...]) -> list[str]:
 
 
 def _show(
-    session: Session, report: Report, into: str, dry_run: bool, indexed: dict[str, Any] | None, more: list[str]
-) -> None:
+    session: Session, report: Report, into: str, dry_run: bool, indexed: dict[str, Any] | None, more: list[str],
+    at: int | None, unsure: int, doubts: list[str],
+) -> None:  # fmt: skip
     from daemon.losses.summary import Summary
+    from daemon.retention.exact import warning
+    from events.package.ocfl import DELETED, LATER
 
     would = "would be " if dry_run else ""
     counts = {what: count for what, count in sorted(report.counts.items()) if count}
@@ -175,15 +191,26 @@ def _show(
             lines.append(f"{would}{each.what}: {what}{f' from {each.path}' if each.path else ''}")
         lines += [f"  not carried: {note}" for note in each.notes]
     lines += [f"missing: {each}" for each in report.missing]
-    lines += [f"no package: {path}: {why}" for path, why in report.no_packages[:_SHOWN]]
-    if len(report.no_packages) > _SHOWN:
-        lines.append(f"and {len(report.no_packages) - _SHOWN:,} more files that are no packages; --json has them all")
+    left_out = {why: sum(each == why for _, each in report.no_packages) for why in (DELETED, LATER)}
+    others = [(path, why) for path, why in report.no_packages if why not in left_out]
+    lines += [f"no package: {path}: {why}" for path, why in others[:_SHOWN]]
+    if len(others) > _SHOWN:
+        lines.append(f"and {len(others) - _SHOWN:,} more files that are no packages; --json has them all")
+    for why, count in left_out.items():
+        few = [f" {path}" for path, each in report.no_packages if each == why] if count <= _FEW else []
+        lines += [f"left out: {counted(count, 'object')} that {why}:{','.join(few)}".rstrip(":")] if count else []
+    if at is not None:
+        lines += [f"as of position {at:,} of the archive's log", *warning(unsure, f"position {at:,}"), *doubts]
     told = ", ".join(f"{count:,} {would}{what}" for what, count in counts.items()) or "nothing"
     show(
         session,
         {
             "dry_run": dry_run,
             "into": into,
+            "position": at,
+            "inexact": unsure,
+            "notes": doubts,
+            "left_out": {"deleted": left_out[DELETED], "not_there_yet": left_out[LATER]},
             "counts": counts,
             "objects": [each._asdict() for each in report.told],
             "losses": [each._asdict() for each in report.losses],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from daemon.cli.archived import archive_option, listed
 from daemon.cli.log_repair import repair
 from daemon.cli.output import json_option, show, sized, table
 from daemon.cli.session import Session, pass_session
@@ -43,6 +45,7 @@ VERB = "aipstream.log.verb"
     type=click.IntRange(min=1),
     help="Print the AIP document of that event instead, as it is.",
 )
+@archive_option
 @json_option
 @pass_session
 def log(
@@ -51,14 +54,23 @@ def log(
     after: str | None,
     limit: int,
     payload: int | None,
+    archive: Path | None,
     as_json: bool,
     thing: str | None = None,
 ) -> None:
-    """List events: the latest ones, or all those of one object, by its handle or UUID."""
+    """List events: the latest ones, or all those of one object, by its handle or UUID.
+
+    With --ocfl the versions in an archive, with what each of them changed.
+    """
     if click.get_current_context().invoked_subcommand:
         return
     session.json = as_json
     session.messages()
+    if archive is not None:
+        if payload is not None:
+            raise click.UsageError("--payload is for logs; in an archive each version's documents are files.")
+        listed(session, archive, thing, after, limit)
+        return
     from daemon.parts import log_of
     from daemon.positions import position_of, uuid_of
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from daemon.cli.archived import archive_option, explained
 from daemon.cli.output import json_option, show
 from daemon.cli.session import Session, pass_session
 
 
 @click.command()
 @click.argument("thing", metavar="HANDLE|UUID")
+@archive_option
 @json_option
 @pass_session
-def why(session: Session, thing: str, as_json: bool) -> None:
+def why(session: Session, thing: str, archive: Path | None, as_json: bool) -> None:
     """Tell everything that happened to one object, in words: when, in which transaction, what changed by it.
 
-    With a target configured, also what became of each event there; with several, how it stands on each.
+    With a target configured, also what became of each event there; with several, how it stands on each. With --ocfl as
+    an archive has it.
     """
     session.json = as_json
     session.messages()
+    if archive is not None:
+        explained(session, archive, thing)
+        return
     from contextlib import closing
 
     from daemon.history.why import steps

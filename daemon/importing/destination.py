@@ -28,11 +28,11 @@ class Registry(NamedTuple):
     types: frozenset[TypeKey]
 
     def more(self, document: Aip) -> Registry:
-        """With what a registry document adds."""
+        """With what a registry document says."""
         return Registry(
             self.fields | {field_name(row) for row in document.fields},
-            {**{row.name: row.namespace for row in document.schemas}, **self.schemas},
-            {**{row.short_description: row for row in document.formats}, **self.formats},
+            {**self.schemas, **{row.name: row.namespace for row in document.schemas}},
+            {**self.formats, **{row.short_description: row for row in document.formats}},
             self.types | {type_key(row) for row in document.relationship_types},
         )
 

@@ -110,14 +110,14 @@ class Importer:
 
     def __call__(self, paths: Iterable[Path]) -> Report:
         """Import the packages among those paths. Raises what concerns every package; what was written then stays."""
-        found = find(paths, recursive=self.options.recursive, limits=self.options.limits)
+        found = find(paths, recursive=self.options.recursive, limits=self.options.limits, at=self.options.at)
         self.resolver.listed = found.handles
         self.report.no_packages = [(str(path), why) for path, why in found.skipped]
         for broken in found.broken:
             self._refuse(broken.path, None, broken.error)
         if self.options.mode is Mode.SUBMIT and self.options.parent is not None:
             self._need_parent(self.options.parent)
-        total = len(found.first) + len(found.containers) + len(found.items) + len(found.catalogs)
+        total = len(found.first) + len(found.containers) + len(found.items) + len(found.catalogs) + len(found.retired)
         try:
             for number, path in enumerate(found.ordered()):
                 self._between(number, total)
@@ -151,7 +151,7 @@ class Importer:
 
     def _one(self, path: Path) -> None:
         try:
-            package = open_package(path, self.options.limits)
+            package = open_package(path, self.options.limits, self.options.at)
         except (AipstreamError, OSError) as error:
             self._refuse(path, None, error)
             return
@@ -291,7 +291,7 @@ class Importer:
 
     def _has_parent(self, path: Path) -> bool:
         try:
-            with open_package(path, self.options.limits) as package:
+            with open_package(path, self.options.limits, self.options.at) as package:
                 return package.parent is not None and self.resolver.container(package.parent) is not None
         except (AipstreamError, OSError):
             return False

@@ -344,14 +344,14 @@ def _owners(aip: Aip) -> tuple[Uuid, ...]:
 
 
 def completed(before: Aip | None, more: Aip) -> Aip:
-    """A registry document with what is new in another one."""
+    """A registry document with what another one says."""
     if before is None:
         return more
-    schemas: dict[str, Schema] = {row.name: row for row in (*more.schemas, *before.schemas)}
-    fields: dict[str, Field] = {field_name(row): row for row in (*more.fields, *before.fields)}
-    formats: dict[str, Format] = {row.short_description: row for row in (*more.formats, *before.formats)}
-    labels = {row.label: row for row in (*more.entity_types, *before.entity_types)}
-    types = {type_key(row): row for row in (*more.relationship_types, *before.relationship_types)}
+    schemas: dict[str, Schema] = {row.name: row for row in (*before.schemas, *more.schemas)}
+    fields: dict[str, Field] = {field_name(row): row for row in (*before.fields, *more.fields)}
+    formats: dict[str, Format] = {row.short_description: row for row in (*before.formats, *more.formats)}
+    labels = {row.label: row for row in (*before.entity_types, *more.entity_types)}
+    types = {type_key(row): row for row in (*before.relationship_types, *more.relationship_types)}
     return replace(
         before,
         schemas=list(schemas.values()),

@@ -210,12 +210,12 @@ class TargetDestination:
         if uuid in self._overlay.aips:
             return self._overlay.aips[uuid]
         kind = self.kind_of(uuid)
-        if kind is None:
-            return None
-        aip = snapshot.read(self.connection, kind, [uuid], self._reading).get(uuid)
-        if aip is not None:
-            aip.names = []
-        return aip
+        for each in (Kind.REGISTRY, Kind.TOMBSTONE) if kind is None else (kind,):
+            aip = snapshot.read(self.connection, each, [uuid], self._reading).get(uuid)
+            if aip is not None:
+                aip.names = []
+                return aip
+        return None
 
     def registry(self) -> Registry:
         """The tables of the registries, with what is about to be added."""

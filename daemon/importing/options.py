@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from daemon.export.bundles import Bundles
 from events.errors import ConfigError
+from events.event import Position
 from events.package.limits import DEFAULT, Limits
 
 
@@ -44,6 +45,7 @@ class Options:
     limits       how much a package may ask of the machine before it is refused
     contents     folder in which the contents of bare manifests are
     prefix       of new handles in a log that has no site
+    at           the moment at which the objects of an archive are taken, as a position of its log; None: the newest
     """
 
     mode: Mode = Mode.RESTORE
@@ -64,6 +66,7 @@ class Options:
     limits: Limits = DEFAULT
     contents: Path | None = None
     prefix: str | None = None
+    at: Position | None = None
 
     def __post_init__(self) -> None:
         """Raises ConfigError for what cannot go together."""

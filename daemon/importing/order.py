@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from events.aip.model import Kind
 from events.errors import AipstreamError
+from events.event import Position
 from events.package import Child, Package
 from events.package.limits import DEFAULT, Limits
 from events.package.listing import packages
@@ -46,10 +47,12 @@ class Found(NamedTuple):
     """Everything that was given, sorted. `handles`: of the containers among it."""
 
     first: list[Path]
-    """Sites, and documents of people and groups."""
+    """Registries, sites, and documents of people and groups."""
     containers: list[Container]
     items: list[Path]
     catalogs: list[Path]
+    retired: list[Path]
+    """Handles and DOIs that belong to no object any more."""
     broken: list[Broken]
     missing: list[Missing]
     skipped: list[tuple[Path, str]]
@@ -65,6 +68,7 @@ class Found(NamedTuple):
         yield from (each.path for each in parents_first(self.containers))
         yield from self.items
         yield from self.catalogs
+        yield from self.retired
 
 
 def find(
@@ -72,13 +76,17 @@ def find(
     *,
     recursive: bool,
     limits: Limits = DEFAULT,
+    at: Position | None = None,
     looked: Callable[[int], None] = lambda _: None,
 ) -> Found:
-    """The packages among those paths, with `recursive` also those that they name as their children."""
-    found = Found([], [], [], [], [], [], [])
+    """The packages among those paths, with `recursive` also those that they name as their children.
+
+    `at`: of an archive what stood at that position.
+    """
+    found = Found([], [], [], [], [], [], [], [])
     seen: set[Path] = set()
     waiting: deque[Path] = deque()
-    for path in packages(paths, lambda path, why: found.skipped.append((path, why))):
+    for path in packages(paths, lambda path, why: found.skipped.append((path, why)), limits, at):
         waiting.append(path)
         while waiting:
             here = waiting.popleft()
@@ -90,7 +98,7 @@ def find(
                 found.items.append(here)
                 continue
             try:
-                with open_package(here, limits) as package:
+                with open_package(here, limits, at) as package:
                     _sort(package, found)
                     if recursive:
                         waiting.extend(_children(package, found, seen))
@@ -103,7 +111,9 @@ def _sort(package: Package, found: Found) -> None:
     aip = package.aip
     if package.deleted:
         found.catalogs.append(package.path)
-    elif aip is None or aip.kind is Kind.SITE:
+    elif aip is not None and aip.kind is Kind.TOMBSTONE:
+        found.retired.append(package.path)
+    elif aip is None or aip.kind in (Kind.SITE, Kind.REGISTRY):
         found.first.append(package.path)
     elif aip.kind is Kind.ITEM:
         found.items.append(package.path)

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from msgspec.structs import replace
 
 from daemon.export.bundles import filtered
-from daemon.importing import formats
+from daemon.importing import documents, formats
 from daemon.importing.adapted import a_copy, filed, under_handle, with_policies, with_times, without
 from daemon.importing.destination import Known, type_key
 from daemon.importing.fields import new_fields, new_types
@@ -143,6 +143,10 @@ class Resolver:
         """
         incoming = package.aip
         assert incoming is not None  # noqa: S101 - the caller deals with packages that have no object
+        if incoming.kind in (Kind.REGISTRY, Kind.TOMBSTONE):
+            plan = Plan("create", incoming.kind, incoming.uuid, incoming.key, present=self.known.aip(incoming.uuid))
+            documents.decide(plan, self.known, package, incoming, self.options.mode)
+            return plan
         if incoming.kind is Kind.SITE:
             return self._site(package, incoming)
         if self.options.mode is Mode.SUBMIT:

@@ -30,7 +30,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 about 1.5 KB of it, so this is some forty thousand such versions."""
 
 LENGTHS: Final[Mapping[str, int]] = {"sha512": 128, "sha256": 64, "md5": 32}
-_VERSION: Final = re.compile(r"v[1-9][0-9]*")
+VERSION: Final = re.compile(r"v[1-9][0-9]*")
 _HEX: Final = re.compile(r"[0-9a-fA-F]+")
 
 

@@ -14,8 +14,8 @@ from typing import BinaryIO, Final
 
 from events.errors import ChecksumMismatch, InvalidPackage
 from events.ocfl import inventory as inventories
-from events.ocfl.inventory import Inventory
-from events.ocfl.layout import EXTENSIONS, OBJECT_DECLARATION, ROOT_DECLARATION
+from events.ocfl.inventory import VERSION, Inventory
+from events.ocfl.layout import EXTENSIONS, OBJECT_DECLARATION, ROOT_DECLARATION, TUPLES
 from events.package.checked import checked
 from events.package.file import SteadyFile
 
@@ -31,6 +31,18 @@ def is_root(folder: Path) -> bool:
 def is_object(folder: Path) -> bool:
     """Whether the folder says that it is an OCFL object."""
     return (folder / OBJECT_DECLARATION).is_file()
+
+
+def is_version(folder: Path) -> bool:
+    """Whether that is the folder of one version of an OCFL object."""
+    return bool(VERSION.fullmatch(folder.name)) and is_object(folder.parent)
+
+
+def root_of(path: Path) -> Path | None:
+    """The storage root that the path is, or in which it is the folder of an object; None if there is none."""
+    path = path.resolve()
+    root = path if is_root(path) else path.parents[TUPLES] if is_object(path) and len(path.parents) > TUPLES else None
+    return root if root is not None and is_root(root) else None
 
 
 def objects(root: Path) -> Iterator[Path]:

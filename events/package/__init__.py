@@ -20,8 +20,8 @@ from typing import BinaryIO, Literal, NamedTuple, Self
 
 from events.aip.model import Aip, Kind, Uuid
 
-Form = Literal["zip", "mets", "bag", "roles"]
-"""An object of an OCFL archive is taken for the zip that it would be."""
+Form = Literal["zip", "mets", "bag", "roles", "registry"]
+"""An object of an OCFL archive is taken for the zip that it would be; only there are registries and tombstones."""
 
 
 class Child(NamedTuple):

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Final
 
 from events.errors import InvalidPackage
+from events.event import Position
 from events.ocfl.reading import is_object, is_root
 from events.package.bags import is_bag
 from events.package.file import SteadyFile
 from events.package.limits import DEFAULT, Limits
 from events.package.manifests import MANIFEST
-from events.package.ocfl import in_order
+from events.package.ocfl import in_order, is_ours
 from events.package.ocfl import no_package as no_object
 from events.package.reading import START, form_of
 from events.package.tars import is_tar
@@ -41,10 +42,13 @@ def _unheard(path: Path, reason: str) -> None:
     """Nobody wants to know."""
 
 
-def packages(paths: Iterable[Path], skipped: Skipped = _unheard, limits: Limits = DEFAULT) -> Iterator[Path]:
+def packages(
+    paths: Iterable[Path], skipped: Skipped = _unheard, limits: Limits = DEFAULT, at: Position | None = None
+) -> Iterator[Path]:
     """The packages among these files and below these folders, in the order given, within a folder by name.
 
-    A named path that does not exist is listed, so that opening it says so.
+    A named path that does not exist is listed, so that opening it says so. `at` is the moment at which the objects of
+    an OCFL archive are taken.
     """
     seen: set[tuple[int, int]] = set()
     for path in paths:
@@ -57,17 +61,17 @@ def packages(paths: Iterable[Path], skipped: Skipped = _unheard, limits: Limits 
             if (state.st_dev, state.st_ino) in seen:
                 continue
             seen.add((state.st_dev, state.st_ino))
-            reason = no_package(found, limits)
+            reason = no_package(found, limits, at)
             if reason is None:
                 yield found
             else:
                 skipped(found, reason)
 
 
-def no_package(path: Path, limits: Limits = DEFAULT) -> str | None:
+def no_package(path: Path, limits: Limits = DEFAULT, at: Position | None = None) -> str | None:
     """Why that file is no package; None if it is one, or is too damaged to tell."""
-    if is_object(path):
-        return no_object(path, limits)
+    if is_ours(path):
+        return no_object(path, limits, at)
     if path.exists() and not path.is_file():
         return "not a file"
     try:
@@ -116,6 +120,9 @@ def _begins_as_tar(start: bytes) -> bool:
 def _files(path: Path, skipped: Skipped) -> Iterator[Path]:
     """The path itself, or all files below it, folder by folder, by name; of an OCFL archive its objects."""
     if not path.is_dir():
+        yield path
+        return
+    if is_ours(path):
         yield path
         return
     pending = [path]

@@ -1,7 +1,8 @@
-"""Objects of an OCFL archive of ours, as packages: the newest version of each.
+"""Objects of an OCFL archive of ours, as packages: of each the newest version, or the one that stood at a moment.
 
-A version of ours is a package laid out in files: `mets.xml` with the contents beside it, or `roles.xml`. A container
-brings the groups that it names, as its zip would: they lie in objects of their own in the same archive.
+A version of ours is a package laid out in files: `mets.xml` with the contents beside it, `roles.xml`, `registry.xml` or
+`tombstone.xml`. A container brings the groups that it names, as its zip would: they lie in objects of their own in the
+same archive, and are taken as they were at the same moment.
 
 Invariant: an object is as hostile as any package. Its inventory and every file of it are proved by their digests, and
 no path leads out of its folder (`events.ocfl.reading`).
@@ -14,21 +15,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-import msgspec
-
+import events.aip
 from events.aip import roles
 from events.aip.model import KIND_ORDER, Aip, Kind, Uuid
 from events.errors import ChecksumMismatch, InvalidAip, InvalidPackage
+from events.event import Position
 from events.ocfl.layout import TUPLES, identifier, place
-from events.ocfl.reading import OcflObject, is_object, objects
+from events.ocfl.moments import ENVELOPE, Life
+from events.ocfl.reading import OcflObject, is_object, is_version, objects
 from events.package import Package
 from events.package.limits import Limits
 from events.package.manifests import MANIFEST, manifest_package
 from events.package.xml import parsed, parsed_manifest, refused
 
 ROLES: Final = "roles.xml"
-ENVELOPE: Final = "event.json"
-_OTHER: Final = {"registry.xml": "a registry, which packages do not have", "tombstone.xml": "a retired handle or DOI"}
+REGISTRY: Final = "registry.xml"
+TOMBSTONE: Final = "tombstone.xml"
+DELETED: Final = "was deleted"
+LATER: Final = "was not there yet"
+"""Why an object of an archive is no package."""
 
 
 class Entry(NamedTuple):
@@ -38,94 +43,126 @@ class Entry(NamedTuple):
     size: int
 
 
-class _Envelope(msgspec.Struct):
-    kind: Kind
-    type: str
-
-
 class Version:
-    """The newest version of an object, as a zip is: `entries` by name. Raises InvalidPackage."""
+    """A version of an object, as a zip is: `entries` by name. Raises InvalidPackage.
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
-        self.path = folder
+    `path` is the object, of which the version is taken that stood at position `at` (None: the newest), or the folder of
+    one of its versions. With `number` 0 the object was not there yet.
+    """
+
+    def __init__(self, path: Path, limits: Limits, at: Position | None = None) -> None:
+        self.path = path
         self.limits = limits
         self.doubts: list[str] = []
+        folder = path if is_object(path) else path.parent
         try:
             self.object = OcflObject(folder)
+            life = Life(self.object)
+            if folder != path:
+                self.number = int(path.name[1:])
+                if not 0 < self.number <= life.newest:
+                    raise InvalidPackage(f"{path}: the inventory of its object has only {life.newest} versions")
+                at = life.envelope(self.number).position
+            else:
+                self.number = life.newest if at is None else life.at(at)
         except ChecksumMismatch as error:
             raise InvalidPackage(str(error)) from error
-        files = self.object.inventory.files()
+        self.at = at
+        """The moment at which the groups of the version are taken."""
+        files = self.object.inventory.files(self._name) if self.number else {}
         if len(files) > limits.entries:
-            raise InvalidPackage(f"{folder}: {len(files)} files refused: more than {limits.entries}")
+            raise InvalidPackage(f"{path}: {len(files)} files refused: more than {limits.entries}")
         self.entries: Mapping[str, Entry] = {
             name: Entry(name, self.object.size(digest)) for name, digest in files.items()
         }
+
+    @property
+    def _name(self) -> str:
+        return f"v{self.number}"
 
     def document(self, name: str) -> BinaryIO:
         """A document, for reading. Raises InvalidPackage if it is longer than the limit."""
         if self.entries[name].size > self.limits.manifest:
             raise InvalidPackage(f"{self.path}: {name} refused: more than {self.limits.manifest} bytes")
-        return self.object.open(name)
+        return self.object.open(name, self._name)
 
     def open(self, name: str, checksums: Sequence[tuple[str, str]] = ()) -> BinaryIO:
         """The content of an entry, proved by the archive's own digest and by those."""
-        return self.object.open(name, checksums=checksums)
+        return self.object.open(name, self._name, checksums)
 
     def close(self) -> None:
         """Nothing is held open."""
 
 
-def ocfl_package(folder: Path, limits: Limits) -> Package:
-    """The package of an object. Raises InvalidPackage for one that is none: deleted, or a registry."""
-    version = Version(folder, limits)
+def ocfl_package(path: Path, limits: Limits, at: Position | None = None) -> Package:
+    """The package of an object, or of one of its versions. Raises InvalidPackage for one that is none: deleted, say."""
+    version = Version(path, limits, at)
     reason = _no_package(version)
     if reason is not None:
-        raise InvalidPackage(f"{folder}: {reason}")
+        raise InvalidPackage(f"{path}: {reason}")
     try:
         if MANIFEST not in version.entries:
-            return Package(folder, "roles", None, whole=True, people=(_account(version),))
+            return _document(version)
         with version.document(MANIFEST) as stream:
-            manifest = parsed_manifest(f"{folder}: {MANIFEST}", stream, version.entries[MANIFEST].size, limits)
-        package = manifest_package(folder, manifest, version)
+            manifest = parsed_manifest(f"{path}: {MANIFEST}", stream, version.entries[MANIFEST].size, limits)
+        package = manifest_package(path, manifest, version)
+        return replace(package, people=tuple(_groups(package.aip, version))) if package.aip else package
     except InvalidPackage:
         raise
     except ChecksumMismatch as error:
         raise InvalidPackage(str(error)) from error
     except InvalidAip as error:
-        raise refused(str(folder), error) from error
-    return replace(package, people=tuple(_groups(package.aip, folder, limits))) if package.aip else package
+        raise refused(str(path), error) from error
 
 
-def no_package(folder: Path, limits: Limits) -> str | None:
-    """Why an object is no package; None if it is one, or is too damaged to tell."""
+def no_package(path: Path, limits: Limits, at: Position | None = None) -> str | None:
+    """Why an object, or a version, is no package; None if it is one, or is too damaged to tell."""
     try:
-        return _no_package(Version(folder, limits))
+        return _no_package(Version(path, limits, at))
     except InvalidPackage:
         return None
 
 
+def is_ours(path: Path) -> bool:
+    """Whether that is the folder of an object, or of a version of one."""
+    return is_object(path) or is_version(path)
+
+
 def in_order(root: Path) -> list[Path]:
-    """The objects of an archive, those first that others need: people, groups, then containers, then items."""
+    """The objects of an archive, those first that others need: registries, people, groups, containers, then items."""
     return [folder for _, folder in sorted((_rank(folder), folder) for folder in objects(root))]
 
 
 def _no_package(version: Version) -> str | None:
-    if MANIFEST in version.entries or ROLES in version.entries:
+    if not version.number:
+        return LATER
+    if any(name in version.entries for name in (MANIFEST, ROLES, REGISTRY, TOMBSTONE)):
         return None
     if set(version.entries) == {ENVELOPE}:
-        return "was deleted"
-    for name, what in _OTHER.items():
-        if name in version.entries:
-            return what
+        return DELETED
     return f"no object of a repository: {', '.join(sorted(version.entries)[:3])}"
 
 
 def _rank(folder: Path) -> int:
     try:
-        found = OcflObject(folder)
-        return KIND_ORDER[msgspec.json.decode(found.read(ENVELOPE), type=_Envelope).kind]
-    except (InvalidAip, ChecksumMismatch, KeyError, msgspec.MsgspecError):
+        life = Life(OcflObject(folder))
+        return KIND_ORDER[life.envelope(life.newest).kind]
+    except (InvalidAip, ChecksumMismatch):
         return len(KIND_ORDER)
+
+
+def _document(version: Version) -> Package:
+    """What has no manifest: people and groups, a registry, a retired handle or DOI."""
+    if ROLES in version.entries:
+        return Package(version.path, "roles", None, whole=True, people=(_account(version),))
+    name, kind = (REGISTRY, Kind.REGISTRY) if REGISTRY in version.entries else (TOMBSTONE, Kind.TOMBSTONE)
+    with version.document(name) as stream:
+        content = stream.read()
+    parsed(f"{version.path}: {name}", content, version.limits)
+    aip = events.aip.read(content)
+    if aip.kind is not kind:
+        raise InvalidPackage(f"{version.path}: {name} is of a {aip.kind}")
+    return Package(version.path, "registry", aip, whole=True)
 
 
 def _account(version: Version) -> Aip:
@@ -133,9 +170,9 @@ def _account(version: Version) -> Aip:
         return roles.read(parsed(f"{version.path}: {ROLES}", stream.read(), version.limits))
 
 
-def _groups(aip: Aip, folder: Path, limits: Limits) -> Iterator[Aip]:
+def _groups(aip: Aip, version: Version) -> Iterator[Aip]:
     """The groups that play a role of a container, where the archive has them."""
-    root = folder.parents[TUPLES]
+    root = version.object.folder.parents[TUPLES]
     named: list[Uuid | None] = [row.group for row in aip.roles]
     if aip.community is not None:
         named.append(aip.community.admin)
@@ -144,6 +181,6 @@ def _groups(aip: Aip, folder: Path, limits: Limits) -> Iterator[Aip]:
     for uuid in dict.fromkeys(each for each in named if each):
         home = root / place(identifier(uuid))
         if is_object(home):
-            version = Version(home, limits)
-            if ROLES in version.entries:
-                yield _account(version)
+            group = Version(home, version.limits, version.at)
+            if ROLES in group.entries:
+                yield _account(group)

@@ -2,13 +2,14 @@
 
 What a package is, its first bytes and its entries tell, never its name:
 
-| begins as                  | and has                     | is                                             | form    |
-|----------------------------|-----------------------------|------------------------------------------------|---------|
-| zip                        | `mets.xml`                  | an AIP of stock DSpace or of ours              | `zip`   |
-| zip, tar, gzipped tar      | `bagit.txt`                 | an AIP or catalog of the Replication Task Suite | `bag`   |
-| XML                        | root `mets`                 | a manifest by itself                           | `mets`  |
-| XML                        | root `DSpaceRoles`          | people and groups                              | `roles` |
-| a folder, an OCFL object   | `mets.xml` or `roles.xml`   | the same, as our archive has them              | as above |
+| begins as                 | and has                   | is                                              | form       |
+|---------------------------|---------------------------|-------------------------------------------------|------------|
+| zip                       | `mets.xml`                | an AIP of stock DSpace or of ours               | `zip`      |
+| zip, tar, gzipped tar     | `bagit.txt`               | an AIP or catalog of the Replication Task Suite | `bag`      |
+| XML                       | root `mets`               | a manifest by itself                            | `mets`     |
+| XML                       | root `DSpaceRoles`        | people and groups                               | `roles`    |
+| a folder: an OCFL object, | `mets.xml` or `roles.xml` | the same, as our archive has them               | as above   |
+| or a version of one       | another document          | a registry, a retired identifier                | `registry` |
 
 Invariant: a package is opened whole or refused whole with InvalidPackage, which names the file; only contents are read
 later, and are checked then. Nothing is written, and nothing fetched: links lead nowhere but to entries.
@@ -23,14 +24,14 @@ from lxml import etree
 
 from events.aip import extension, markup, roles, stock_roles
 from events.errors import ChecksumMismatch, InvalidAip, InvalidPackage
-from events.ocfl.reading import is_object
+from events.event import Position
 from events.package import Package
 from events.package.bags import bag_package, is_bag
 from events.package.checked import checked
 from events.package.file import SteadyFile
 from events.package.limits import DEFAULT, Limits
 from events.package.manifests import MANIFEST, manifest_package, shortened
-from events.package.ocfl import ocfl_package
+from events.package.ocfl import is_ours, ocfl_package
 from events.package.tars import Tar, is_tar
 from events.package.xml import parsed_manifest, refused
 from events.package.zips import MAGIC, Archive
@@ -41,13 +42,13 @@ START: Final = 512
 _METS: Final = f"{{{markup.METS}}}mets"
 
 
-def open_package(path: Path, limits: Limits = DEFAULT) -> Package:
-    """The package in that file, or in that object of an OCFL archive. Close it.
+def open_package(path: Path, limits: Limits = DEFAULT, at: Position | None = None) -> Package:
+    """The package in that file, or in that object of an OCFL archive (its version at `at`, or the newest). Close it.
 
     Raises InvalidPackage, which names the file and what is wrong with it.
     """
-    if is_object(path):
-        return ocfl_package(path, limits)
+    if is_ours(path):
+        return ocfl_package(path, limits, at)
     file = SteadyFile(path)
     try:
         form = form_of(file.at(0, min(file.size, START)))

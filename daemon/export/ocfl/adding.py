@@ -8,12 +8,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from daemon.export.ocfl.states import ENVELOPE, State, envelope
+from daemon.export.ocfl.states import State, envelope
 from daemon.failpoint import failpoint
 from events.blobs import Blobs
 from events.errors import BlobMissing
 from events.ocfl import inventory as inventories
 from events.ocfl.layout import identifier
+from events.ocfl.moments import ENVELOPE
 from events.ocfl.writing import Arriving
 
 AGENT: Final = "aipstream"
@@ -42,8 +43,8 @@ class Adding:
         """The bytes of what is new."""
         return self.arriving.bytes if self.arriving else self._bytes
 
-    def add(self, now: State, words: str) -> None:
-        """One more version. Raises BlobMissing, ChecksumMismatch, StorageUnusable."""
+    def add(self, now: State, words: str, thinned: bool) -> None:
+        """One more version; `thinned` as in `envelope`. Raises BlobMissing, ChecksumMismatch, StorageUnusable."""
         self.versions += 1
         left_out: list[str] = []
         notes: list[str] = []
@@ -66,7 +67,7 @@ class Adding:
             return
         if now.aip is not None:
             self.arriving.document(now.name, now.document)
-        self.arriving.document(ENVELOPE, inventories.plain(envelope(now, self.log, left_out)))
+        self.arriving.document(ENVELOPE, inventories.plain(envelope(now, self.log, left_out, thinned=thinned)))
         self.arriving.version(
             now.event.commit_time,
             "; ".join([words, *notes]),

@@ -23,7 +23,7 @@ from daemon.export.ocfl import index
 from daemon.export.ocfl.adding import Adding
 from daemon.export.ocfl.index import Index, Line
 from daemon.export.ocfl.known import Known, below, due, known, named, ordered
-from daemon.export.ocfl.states import ENVELOPE, State, message, state
+from daemon.export.ocfl.states import State, message, state
 from daemon.export.run import Refused
 from daemon.failpoint import failpoint
 from events.aip.model import Aip, Kind, Uuid
@@ -34,6 +34,7 @@ from events.log import Log
 from events.log.opening import thinned_of
 from events.ocfl import inventory as inventories
 from events.ocfl.layout import identifier, place
+from events.ocfl.moments import ENVELOPE
 from events.ocfl.reading import OcflObject
 from events.ocfl.root import StorageRoot
 from events.ocfl.writing import Arriving, settle, swept
@@ -231,8 +232,8 @@ class Archive:
             raise InvalidPackage(f"{there.folder}: its newest version is of another log or object")
         return found.position
 
-    def _states(self, uuid: Uuid, there: OcflObject | None, last: Position) -> Iterator[tuple[State, str]]:
-        """The states that are not there yet, each with its message."""
+    def _states(self, uuid: Uuid, there: OcflObject | None, last: Position) -> Iterator[tuple[State, str, bool]]:
+        """The states that are not there yet, each with its message, and whether events before it were thinned."""
         passwords = self.root.books.passwords
         before: Aip | None = None
         earlier: State | None = None
@@ -255,7 +256,7 @@ class Archive:
                 thinned = (
                     f"{'' if sure else 'perhaps '}these are the changes of several events, for the log was thinned"
                 )
-            yield now, message(before, now, first=first, thinned=thinned)
+            yield now, message(before, now, first=first, thinned=thinned), thinned is not None
             before, earlier, first = now.aip, now, False
 
     # --- places -------------------------------------------------------------------------------------------------------

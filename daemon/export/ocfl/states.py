@@ -33,7 +33,6 @@ from events.aip.surroundings import Surroundings
 from events.event import Event, Position, Type, decompress, lsn_text
 from events.package.manifests import MANIFEST
 
-ENVELOPE: Final = "event.json"
 DOCUMENTS: Final[dict[Kind, str]] = {
     **dict.fromkeys(TYPES, MANIFEST),
     Kind.PERSON: "roles.xml",
@@ -99,8 +98,10 @@ def _bitstreams(aip: Aip) -> list[Bitstream]:
     return list(found.values())
 
 
-def envelope(state: State, log: str, left_out: list[str]) -> dict[str, Any]:
-    """`event.json`: which event of which log it is. `left_out` names the files whose contents could not be had."""
+def envelope(state: State, log: str, left_out: list[str], *, thinned: bool = False) -> dict[str, Any]:
+    """`event.json`: which event of which log it is. `left_out` names the files whose contents could not be had;
+    `thinned`: the log no longer had the event before it.
+    """
     event = state.event
     said = {
         "type": event.type.value,
@@ -116,6 +117,7 @@ def envelope(state: State, log: str, left_out: list[str]) -> dict[str, Any]:
         "log": log,
         "position": state.position,
         "left_out": left_out,
+        "thinned": thinned or None,
     }
     return {name: value for name, value in said.items() if value not in (None, [])}
 

@@ -1,0 +1,88 @@
+"""The moment that an import takes of an archive, found in the archive itself: its log may be long gone.
+
+Invariant: what the archive does not know of that moment is said (`notes`, `inexact`), never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from daemon.positions import position_of
+from events.errors import ChecksumMismatch, ConfigError, InvalidPackage
+from events.event import BEGINNING, Position
+from events.ocfl.moments import Life, Lives
+from events.ocfl.reading import OcflObject, is_version, objects, root_of
+from events.ocfl.root import Books, begun
+
+
+class Then(NamedTuple):
+    """A moment of an archive. `notes`: what has to be said of it."""
+
+    position: Position
+    notes: list[str]
+
+
+def chosen(paths: Sequence[Path], text: str, looked: Callable[[int], None] = lambda _: None) -> Then:
+    """The moment meant by a position of the log, an LSN, a time or a time ago, in the one archive of those paths.
+
+    Raises ConfigError.
+    """
+    root = _root(paths)
+    books = begun(root)
+    assert books is not None  # noqa: S101 - it is a root
+    lives = Lives(root, looked)
+    at = position_of(lives, text)
+    if at == BEGINNING:
+        raise ConfigError(
+            f"the archive {root} knows nothing of {text}: all that it has came later",
+            "Choose a later moment; `aipstream log --ocfl DIR` lists what is there, and when it came.",
+        )
+    beyond = at > books.position or not (text.isdigit() or lives.reached)
+    return Then(at, list(_doubts(text, books, beyond=beyond)))
+
+
+def inexact(paths: Iterable[Path], at: Position, looked: Callable[[int], None] = lambda _: None) -> int:
+    """How many objects may have been otherwise at that moment, for the log had been thinned before they were archived.
+
+    What is damaged does not count: it is refused by name.
+    """
+    found = 0
+    folders = (folder for path in paths for folder in ([path] if root_of(path) != path.resolve() else objects(path)))
+    for count, folder in enumerate(folders, 1):
+        looked(count)
+        try:
+            found += not Life(OcflObject(folder)).exact(at)
+        except (InvalidPackage, ChecksumMismatch):
+            continue
+    return found
+
+
+def _root(paths: Sequence[Path]) -> Path:
+    roots = set()
+    for path in paths:
+        root = root_of(path)
+        if is_version(path):
+            raise ConfigError(f"{path} is one version already", "Leave --at away, or name the object's folder.")
+        if root is None:
+            raise ConfigError(
+                f"{path} is no archive of `export --ocfl`, nor an object in one: it has one state only",
+                "--at is for archives. Packages are of the moment at which they were exported.",
+            )
+        roots.add(root)
+    if len(roots) > 1:
+        raise ConfigError("--at with more than one archive: their logs differ", "Import one after the other.")
+    return roots.pop()
+
+
+def _doubts(text: str, books: Books, *, beyond: bool) -> Iterator[str]:
+    if not books.position:
+        yield "the archive was never written as a whole: of each object it has what was archived of it"
+    elif beyond:
+        yield (
+            f"{text} is beyond the end of the archive, which is taken. Everything up to position {books.position:,} is "
+            "in it; of anything later it has what single objects brought, if at all"
+        )
+    if books.due:
+        yield f"objects that could not be archived up to there, and are as they were before: {len(books.due):,}"

@@ -1,0 +1,126 @@
+"""The versions of an object as moments of a log: which of them stood when.
+
+Each version of ours has `event.json`, which says at which position of the log it came to be. Positions order the
+versions of all objects of an archive among each other, as times and LSNs need not.
+
+Invariants:
+
+* The state of an object at a position is its newest version that came at or before it; there is none if it was not
+  there yet, and a version without a document says that it was deleted.
+* A time or an LSN stands for the highest position that has it or an earlier one, as in the log itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from events.aip.model import Kind, Uuid
+from events.errors import ChecksumMismatch, InvalidPackage
+from events.event import BEGINNING, Position, lsn_number
+from events.ocfl.reading import OcflObject, objects
+
+ENVELOPE: Final = "event.json"
+"""Says of a version which event of which log it is."""
+
+
+class Envelope(msgspec.Struct):
+    """`event.json`. `commit_time` in UTC; `thinned`: the log no longer had the event before this one, so that between
+    the version before and this one the object may have been otherwise.
+    """
+
+    type: Literal["put", "delete"]
+    kind: Kind
+    uuid: Uuid
+    log: str
+    position: Position
+    commit_time: str
+    lsn: str
+    source: str = ""
+    handle: str | None = None
+    parents: list[Uuid] = []
+    transaction: int | None = None
+    left_out: list[str] = []
+    thinned: bool = False
+
+
+class Life:
+    """One object. Versions are read when they are asked for, and once."""
+
+    def __init__(self, found: OcflObject) -> None:
+        self.found = found
+        self.newest = found.inventory.number
+        self._read: dict[int, Envelope] = {}
+
+    def envelope(self, number: int) -> Envelope:
+        """Of the version with that number. Raises InvalidPackage, ChecksumMismatch."""
+        if number not in self._read:
+            where = f"{self.found.folder}: version {number}"
+            try:
+                document = self.found.read(ENVELOPE, f"v{number}")
+                self._read[number] = msgspec.json.decode(document, type=Envelope)
+                lsn_number(self._read[number].lsn)
+            except KeyError as error:
+                raise InvalidPackage(f"{where} has no {ENVELOPE} of ours") from error
+            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
+                raise InvalidPackage(f"{where}: {ENVELOPE}: {error}") from error
+        return self._read[number]
+
+    def at(self, position: Position) -> int:
+        """The number of the version that stood at that position; 0 if the object was not there yet."""
+        low, high = 0, self.newest
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.envelope(middle).position <= position:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def exact(self, position: Position) -> bool:
+        """Whether that version is known to be how the object stood then: no event between was thinned."""
+        after = self.at(position) + 1
+        return after > self.newest or not self.envelope(after).thinned
+
+    def position(self, *, time: str | None = None, lsn: int | None = None) -> tuple[Position, bool]:
+        """The highest position by that time or LSN (0: there is none), and whether a version has it or a later one."""
+        reached = False
+        for number in range(self.newest, 0, -1):
+            if time is not None:
+                created = self.found.inventory.versions[f"v{number}"].created
+                reached, by_then = reached or created >= time, created <= time
+            else:
+                here = lsn_number(self.envelope(number).lsn)
+                reached, by_then = reached or here >= (lsn or 0), here <= (lsn or 0)
+            if by_then:
+                return self.envelope(number).position, reached
+        return BEGINNING, True
+
+
+class Lives:
+    """All objects of an archive, for finding a position by time or LSN. `looked` is told how many were looked at."""
+
+    def __init__(self, root: Path, looked: Callable[[int], None] = lambda _: None) -> None:
+        self.root, self.looked = root, looked
+        self.reached = False
+        """Whether the archive goes as far as what was last asked for: not all that it has came before that."""
+
+    def position(self, *, time: str | None = None, lsn: int | None = None) -> Position:
+        """The highest position of any version by that time, or LSN; 0 if all came later.
+
+        An object that is damaged says nothing here: who takes it, is told.
+        """
+        found = BEGINNING
+        self.reached = False
+        for count, folder in enumerate(objects(self.root), 1):
+            self.looked(count)
+            try:
+                position, reached = Life(OcflObject(folder)).position(time=time, lsn=lsn)
+            except (InvalidPackage, ChecksumMismatch):
+                continue
+            found = max(found, position)
+            self.reached = self.reached or reached
+        return found

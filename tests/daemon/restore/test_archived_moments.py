@@ -1,0 +1,48 @@
+"""An archive gives back what the log does: any moment of it, imported into a fresh DSpace, is the source as it was."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from daemon.sample.edits import EDITS
+from daemon.scratch import Cluster
+from tests.chaos.wreck import Begun
+from tests.daemon.cli.place import Templates
+from tests.daemon.export.ocfl.living import valid
+from tests.daemon.restore.chronicle import Chronicle
+from tests.hunting import examples
+
+Begin = Callable[[int], Chronicle]
+
+
+@pytest.fixture
+def told(cluster: Cluster, begun: Begun, small: Templates, tmp_path: Path) -> Begin:
+    """Begins a history of a repository that has been captured once."""
+    return lambda seed: Chronicle(cluster, begun, small, tmp_path, "poll", seed)
+
+
+@pytest.mark.parametrize("seed", range(examples(1)))
+def test_an_import_of_a_moment_is_a_restore_of_it(told: Begin, seed: int) -> None:
+    """Every kind of edit, in an order drawn by lot, archived in two runs: a moment that is taken of the archive into an
+    empty repository is the source as it was then, row by row, by the judge by which a restore to it is."""
+    draw = random.Random(seed)
+    edits = draw.sample(sorted(EDITS), len(EDITS))
+    with told(seed) as story:
+        root = story.folder / "archive"
+        moments = []
+        for chapter in range(3):
+            story.edit_by(edits[chapter::3])
+            moments.append(story.note())
+            if chapter != 1:
+                story.good("export", "--ocfl", str(root))
+        valid(root)
+        for moment in draw.sample(moments, 2):
+            story.another_target()
+            words = ("--at", str(moment.position), "--into", "target", "--mode", "replace", "--yes", "--json")
+            done = story.good("import", str(root), *words).json
+            assert (done["inexact"], done["losses"], done["missing"]) == (0, [], [])
+            assert story.unlike(moment) == []
