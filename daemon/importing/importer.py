@@ -319,7 +319,8 @@ class Importer:
         given = self.options.new_handle and outcome.what == "created"
         if outcome.what in ("refused", "deleted") or outcome.notes or given or self.dry_run:
             self.report.told.append(outcome)
-        if outcome.notes and outcome.kind and outcome.what in ("created", "replaced"):
+        told = ("created", "replaced", *(["unchanged"] if outcome.kind == Kind.REGISTRY else []))
+        if outcome.notes and outcome.kind and outcome.what in told:
             kind = Kind(outcome.kind)
             self.report.losses += [
                 Loss(outcome.uuid, kind, outcome.handle, "import", 1, note) for note in outcome.notes

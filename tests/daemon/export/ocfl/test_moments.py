@@ -257,6 +257,19 @@ def test_whatever_the_log_every_position_is_found(steps: list[tuple[Any, ...]]) 
             living.close()
 
 
+def test_a_content_that_the_archive_is_without_refuses_its_object(living: Living, tmp_path: Path) -> None:
+    """Unless the import may leave it out, too."""
+    living.community(2)
+    living.collection(3, 2)
+    living.item(9, 3, files=FILES, captured=False)
+    living.archive(skip=True)
+    done = take(living, tmp_path / "new", "--at", "4")
+    assert done["code"] == 3
+    assert [each["error"] for each in done["objects"] if each["what"] == "refused"] == ["ContentMissing"]
+    done = take(living, tmp_path / "new", "--at", "4", "-o", "unauthorized=skip")
+    assert (done["code"], done["counts"]["created"]) == (0, 1)
+
+
 def test_the_site_of_the_archive_is_found_by_its_place(living: Living) -> None:
     """A version's folder leads to its object, and that to the archive."""
     from events.ocfl.reading import root_of
