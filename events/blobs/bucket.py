@@ -8,7 +8,6 @@ object appears whole or not at all, and whoever writes the same key writes the s
 from __future__ import annotations
 
 import io
-import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,12 +18,15 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
 from events.blobs import refusals
+from events.blobs.clouds import cloud_of, endpoint_of, is_plain_http
 from events.errors import ConfigError, StorageUnusable
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 SCHEMES: Final = ("s3", "gs", "az")
+SERVER: Final = {"s3": "endpoint", "gs": "base_url", "az": "endpoint"}
+"""What the library calls the address of another server."""
 SINGLE: Final = 5 << 20
 """Bytes up to which an object goes in one request. S3's parts must not be smaller, but for the last."""
 PART: Final = 8 << 20
@@ -32,6 +34,8 @@ PARTS: Final = 9000
 """S3 takes 10,000 parts."""
 COPYABLE: Final = 5 << 30
 """S3 copies no more by one request."""
+LATEST_LOOK: Final = 5.0
+"""Seconds at most between two looks at a copy that Azure makes."""
 
 T = TypeVar("T")
 
@@ -65,17 +69,16 @@ class Bucket:
 
     def __init__(self, url: str, patience: Patience | None = None) -> None:
         self._patience = patience or Patience()
-        self._store = _store(url, self._patience)
-        endpoint = _endpoint() if url.startswith("s3:") else ""
+        self._endpoint = endpoint_of(url)
+        self._store = _store(url, self._endpoint, self._patience)
         self.url = url
-        self.place = f"{url} at {endpoint}" if endpoint else url
+        self.place = f"{url} at {self._endpoint}" if self._endpoint else url
         """The bucket as messages name it."""
 
     @property
     def plain_http(self) -> bool:
         """Whether contents travel unencrypted to another machine."""
-        parts = urlsplit(self.place.rpartition(" at ")[2])
-        return parts.scheme == "http" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}
+        return is_plain_http(self._endpoint)
 
     def head(self, key: str) -> Object | None:
         """What is under that key, if anything is."""
@@ -127,8 +130,12 @@ class Bucket:
             content.seek(0)
             try:
                 send()
+            except AlreadyExistsError as error:
+                if mode == "create" or refusals.is_known(error):
+                    raise
+                raise ConnectionResetError(f"something else is done to {key} at this moment") from error
             except FileNotFoundError as error:
-                if refusals.code_of(str(error)) == "NoSuchBucket":
+                if refusals.is_known(error):
                     raise
                 # The answer to the last part was lost, or the server forgot the upload: as a whole it may be repeated.
                 raise ConnectionResetError(f"the upload of {key} is not known any more") from error
@@ -153,25 +160,49 @@ class Bucket:
             return False
         return True
 
-    def copy(self, key: str, to: str) -> bool:
-        """Have the server copy an object of at most `COPYABLE` bytes within the bucket; False if there is none."""
+    def copy(self, key: str, to: str, size: int) -> bool:
+        """Have the server copy an object of `size` bytes, at most `COPYABLE`, within the bucket. False: there is none.
+
+        The copy is there when this returns.
+        """
         import obstore
 
         try:
             self._patiently(f"copying {key}", lambda: obstore.copy(self._store, key, to))
         except FileNotFoundError:
             return False
+        if self.url.startswith("az:"):
+            self._await_copy(key, to, size)
         return True
+
+    def _await_copy(self, key: str, to: str, size: int) -> None:
+        """Azure may answer before it has copied (x-ms-copy-status: pending); what is there until then is empty."""
+        end = time.monotonic() + self._patience.request_seconds
+        pause = 0.1
+        while (found := self.head(to)) is None or found.size != size:
+            if time.monotonic() > end:
+                raise StorageUnusable(
+                    f"the object store {self.place}: copying {key} failed: the copy is not there after "
+                    f"{self._patience.request_seconds:.0f} seconds",
+                    "Nothing was lost: the original stays until its copy is there. Start again.",
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, LATEST_LOOK)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; what is not there is no error."""
         import obstore
 
-        some = list(keys)
+        some = list(dict.fromkeys(keys))
         for begin in range(0, len(some), 1000):
             part = some[begin : begin + 1000]
-            with suppress(FileNotFoundError):
+            try:
                 self._patiently(f"deleting {part[0]}", partial(obstore.delete, self._store, part))
+            except FileNotFoundError:
+                # Google's are deleted one by one. The first that is not there ends it: the others may still be there.
+                for key in part if len(part) > 1 else ():
+                    with suppress(FileNotFoundError):
+                        self._patiently(f"deleting {key}", partial(obstore.delete, self._store, key))
 
     def list(self, under: str = "") -> Iterator[Object]:
         """Every object, or those below a folder of keys; read page by page."""
@@ -184,33 +215,43 @@ class Bucket:
         except Exception as error:
             raise self._meant("listing", error) from error
 
-    def write_version(self, key: str, content: bytes) -> str | None:
-        """Write a small object; the version that the server gave it, if it keeps versions."""
+    def keeps_versions(self, key: str, content: bytes) -> bool:
+        """Write a small object twice; whether the server keeps the first."""
         import obstore
 
-        return self._patiently(f"writing {key}", lambda: obstore.put(self._store, key, content))["version"]
+        def write() -> str | None:
+            return self._patiently(f"writing {key}", lambda: obstore.put(self._store, key, content))["version"]
+
+        version = write()
+        if version is None or not self.url.startswith("gs:"):
+            return version is not None
+        write()  # Google's objects have a generation, whether older ones are kept or not
+        try:
+            self._patiently(f"reading {key}", lambda: obstore.get(self._store, key, options={"version": version}))
+        except FileNotFoundError:
+            return False
+        return True
 
     def _patiently(self, doing: str, ask: Callable[[], T]) -> T:
-        """Ask until it is answered. FileNotFoundError, AlreadyExistsError and PreconditionError are answers too."""
+        """Ask until it is answered. FileNotFoundError, AlreadyExistsError and PreconditionError are answers too, but
+        where the server says by a code that they mean something else.
+        """
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         pauses = iter(self._patience.pauses)
         while True:
             try:
                 return ask()
-            except (AlreadyExistsError, PreconditionError):
-                raise
-            except FileNotFoundError as error:
-                if refusals.code_of(str(error)) == "NoSuchBucket":
-                    raise self._meant(doing, error) from error
-                raise
             except (StorageUnusable, MemoryError):
                 raise
             except Exception as error:
-                text = str(error)
-                if refusals.status_of(text) == "416":
+                answer = isinstance(error, FileNotFoundError | AlreadyExistsError | PreconditionError)
+                if answer and not refusals.is_known(error):
+                    raise
+                if refusals.status_of(str(error)) == "416":
                     raise _NothingThere from error
-                pause = next(pauses, None) if refusals.read(error).passing else None
+                passing = refusals.read(error, cloud_of(self.url)).passing
+                pause = next(pauses, None) if passing else None
                 if pause is None:
                     raise self._meant(doing, error) from error
                 time.sleep(pause)
@@ -227,18 +268,8 @@ def _object(meta: Any) -> Object:  # noqa: ANN401 - obstore's types are not ther
     return Object(meta["path"], meta["size"], meta["e_tag"], meta["last_modified"])
 
 
-def _endpoint() -> str:
-    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-    return next((os.environ[name] for name in names if os.environ.get(name)), "")
-
-
-def _store(url: str, patience: Patience) -> ObjectStore:
+def _store(url: str, endpoint: str, patience: Patience) -> ObjectStore:
     parts = urlsplit(url)
-    endpoint = _endpoint() if parts.scheme == "s3" else ""
-    if endpoint and not re.match(r"https?://[A-Za-z0-9\[][^\s/]*(?:/\S*)?\Z", endpoint):
-        raise ConfigError(
-            "AWS_ENDPOINT_URL names no server", "Write it as https://host:port, or http:// where there is no TLS."
-        )
     if not re.fullmatch(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]*(?:/[^?#]*)?", url):
         raise ConfigError(
             f"[blobs] url: {parts.scheme}://{parts.hostname or '?'}… names no bucket",
@@ -253,11 +284,14 @@ def _store(url: str, patience: Patience) -> ObjectStore:
             "pip install aipstream[objectstore]",
         ) from error
     seconds = timedelta(seconds=patience.request_seconds)
+    config: Any = {SERVER[parts.scheme]: endpoint} if endpoint else {}
+    see = "The settings of the object store are environment variables; docs/blobs.md lists them."
     try:
         return from_url(
             url.rstrip("/"),
+            config=config,
             client_options={
-                "allow_http": parts.scheme == "s3" and _endpoint().startswith("http:"),
+                "allow_http": endpoint.startswith("http:"),
                 "timeout": seconds,
                 "connect_timeout": min(seconds, timedelta(seconds=5)),
             },
@@ -269,6 +303,6 @@ def _store(url: str, patience: Patience) -> ObjectStore:
         )
     except Exception as error:
         raise ConfigError(
-            f"[blobs] url: {url} cannot be used: {str(error).partition('Debug source')[0].strip()}",
-            "The settings of the object store are environment variables; docs/blobs.md lists them.",
+            f"[blobs] url: {url} cannot be used: {refusals.of_settings(error)}",
+            f"{cloud_of(url).none} {see}",
         ) from error

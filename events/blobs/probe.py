@@ -41,7 +41,8 @@ def probe(bucket: Bucket) -> Iterator[Finding]:
             return
         done = "listed"
         listed = [each.key for each in bucket.list("probe")]
-        version = bucket.write_version(key, TEXT)
+        done = "overwritten"
+        kept = bucket.keeps_versions(key, TEXT)
         done = "deleted"
         bucket.delete([key])
         gone = bucket.head(key) is None
@@ -55,7 +56,7 @@ def probe(bucket: Bucket) -> Iterator[Finding]:
         yield Finding(False, f"{bucket.place} shows what was just written or deleted only later", _LATE)
     if again:
         yield Finding(False, f"{bucket.place} does not know conditional writes", _CONDITIONAL, needed=False)
-    if version is not None:
+    if kept:
         yield Finding(False, f"{bucket.place} keeps versions", _VERSIONS, needed=False)
     if bucket.plain_http:
         yield Finding(False, f"{bucket.place}: contents travel unencrypted", _HTTPS, needed=False)

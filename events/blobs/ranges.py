@@ -60,7 +60,7 @@ def copy(bucket: Bucket, key: str, to: str, size: int) -> bool:
     copying goes through here.
     """
     if size <= COPYABLE:
-        return bucket.copy(key, to)
+        return bucket.copy(key, to, size)
     first = bucket.get(key, 0, 1)
     if first is None:
         return False

@@ -167,7 +167,7 @@ def test_what_is_purged_is_gone(blobs: ObjectBlobs) -> None:
 def test_a_killed_sweep_loses_nothing(blobs: ObjectBlobs) -> None:
     """Killed between copy and removal it leaves the blob in both places; it is there, and put aside once more."""
     name = kept(blobs, b"content")
-    blobs.bucket.copy(f"{name[:2]}/{name[2:4]}/{name}", f"quarantine/{name}/00ff")
+    blobs.bucket.copy(f"{name[:2]}/{name[2:4]}/{name}", f"quarantine/{name}/00ff", 7)
     assert blobs.has(name)
     blobs.quarantine([name])
     assert [aside for aside, _ in blobs.quarantined()] == [name]
