@@ -4,10 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast hunt check format bench lock clean
+.PHONY: help install demo test test-fast test-clouds hunt check format bench lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
 	@PYTHON="$(PYTHON)" ops/prepare python
@@ -39,6 +39,10 @@ test-fast: $(VENV)/.development ## the tests without the real DSpace, Kafka and 
 hunt: $(VENV)/.development ## the property tests on examples that no run has seen (HUNT=20 times as many)
 	@ops/prepare postgresql
 	@HUNT=$${HUNT:-20} $(BIN)/python -m pytest -n 2 --timeout 0 -m hypothesis --ignore tests/real --ignore tests/chaos $(ARGS)
+
+test-clouds: $(VENV)/.development ## the blob stores of Azure (on Azurite, by npm) and Google, which no other target tests
+	@ops/prepare postgresql java
+	@CLOUDS=1 $(BIN)/python -m pytest tests/real/clouds $(ARGS)
 
 check: $(VENV)/.development ## ruff, mypy, docs in step with the code
 	@$(BIN)/ruff check .
