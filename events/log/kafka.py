@@ -137,7 +137,7 @@ class KafkaLog(KafkaReading):
         lease = kafka_lease.free(self.lease, self.place, self._waiting, self.settings.stopped)
         with self._lock:
             self._taken = None
-            self._writer, self._released = Writer(self.place, self.settings), released
+            self._writer, self._released = Writer(self.place, self.settings, self.doubted), released
             if lease is not None and lease.log == self.identity:
                 self._noted = lease.end
         try:

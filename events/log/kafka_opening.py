@@ -1,15 +1,20 @@
 """A log in Kafka as it is opened: which topic it is, and whether that is the one that the index on this machine knows.
 
-Invariant: what is opened is a log, whole as far as can be told without reading it, and the very one that was read here
-before: of the same cluster, the same topic by the id that Kafka gave it, no shorter, and with the same last event.
+Invariants:
+
+* What is opened is a log, whole as far as can be told without reading it, and the very one that was read here before:
+  of the same cluster, the same topic by the id that Kafka gave it, no shorter, and with the same last event.
+* A topic that is open is only said to be gone if the brokers answer for `SURE_SECONDS` on end that there is none. That
+  they do not answer is no proof, and one that has just come back may not know its topics yet.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Final
 
-from events.errors import ConfigError, GapInLog
+from events.errors import AipstreamError, ConfigError, GapInLog
 from events.event import BEGINNING
 from events.log import kafka_index
 from events.log import kafka_topic_settings as topic_settings
@@ -19,6 +24,12 @@ from events.log.kafka_record import COMPACTED
 from events.log.kafka_settings import PATIENCE, Settings, place_of
 from events.log.kafka_topic import Found, TopicReader
 from events.log.sqlite_rows import CHAIN
+
+SURE_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 0.5
+"""Between two looks whether the topic is there."""
+LOOK_PATIENCE: Final = 2.0
+"""How long brokers may take to answer that; who does not is away."""
 
 
 class KafkaOpening:
@@ -32,6 +43,9 @@ class KafkaOpening:
         self.place = place_of(url)
         self.settings = settings
         self.reader = TopicReader(self.place, settings)
+        self._looking = TopicReader(self.place, replace(settings, patience=LOOK_PATIENCE))
+        self._denied: float | None = None
+        """Since when the brokers say that there is no such topic."""
         try:
             self.index = self._opened(create=create)
         except BaseException:
@@ -85,12 +99,31 @@ class KafkaOpening:
             time.sleep(0.05)
         return found
 
-    def still_there(self) -> None:
-        """Raise GapInLog if the topic was deleted or made anew since the log was opened."""
-        found = self.reader.find()
-        if found is None:
+    def doubted(self) -> bool:
+        """Whether the brokers, asked once, say that there is no such topic any more. Raises GapInLog if they have said
+        nothing else for `SURE_SECONDS`, or it was made anew.
+        """
+        try:
+            found = self._looking.find()
+        except AipstreamError:
+            self._looking.forget()
+            self._denied = None
+            return False
+        if found is not None:
+            self._denied = None
+            self._recognise(self.index, found.cluster, found.id)
+            return False
+        self._denied = self._denied or time.monotonic()
+        if time.monotonic() - self._denied >= SURE_SECONDS:
             raise self._deleted(self.index)
-        self._recognise(self.index, found.cluster, found.id)
+        return True
+
+    def still_there(self) -> None:
+        """Raise GapInLog if the topic was deleted or made anew since the log was opened. Brokers that do not answer are
+        for others to find.
+        """
+        while self.doubted():
+            time.sleep(LOOK_SECONDS)
 
     def _deleted(self, index: KafkaIndex) -> GapInLog:
         return GapInLog(

@@ -76,8 +76,8 @@ class KafkaReading(KafkaOpening):
                     self.reader.forget()
                     if not isinstance(error, LogUnreachable) or self.settings.stopped():
                         raise
+                    self.still_there()
                     if time.monotonic() > deadline:
-                        self.still_there()
                         raise
             time.sleep(0.2)
 
@@ -292,4 +292,5 @@ class KafkaReading(KafkaOpening):
         """Close the connections."""
         with self._lock:
             self.reader.close()
+            self._looking.close()
             self.index.close()

@@ -41,6 +41,10 @@ SKIPPED: Final = 200
 WAIT_MS: Final = 10
 """How long a broker holds back an answer that has nothing: whatever is asked next on that connection waits for it."""
 
+ANSWER_MS: Final = 5000
+"""How long the offsets of a topic are asked for: of one that is gone the client asks again and again. Whether it is, or
+only its broker is away, is then for the caller to find out."""
+
 
 class Found(NamedTuple):
     """What Kafka says of a topic."""
@@ -138,8 +142,8 @@ class TopicReader:
         last: Genesis | None = None
         with told(self.place):
             consumer = self._client("near")
-            end = consumer.end_offsets([partition])[partition]
-            begin = consumer.beginning_offsets([partition])[partition]
+            end = consumer.end_offsets([partition], ANSWER_MS)[partition]
+            begin = consumer.beginning_offsets([partition], ANSWER_MS)[partition]
             if begin:
                 raise GapInLog(
                     f"the topic {self.place} begins at offset {begin}: what was before was taken away", RETENTION
@@ -166,19 +170,19 @@ class TopicReader:
     def ends(self) -> dict[int, int]:
         """The last stable offset of each partition: what is before it is committed or aborted."""
         with told(self.place):
-            found = self._client("tail").end_offsets(self.partitions)
+            found = self._client("tail").end_offsets(self.partitions, ANSWER_MS)
         return {each.partition: offset for each, offset in found.items()}
 
     def written(self) -> dict[int, int]:
         """The offset behind the last message of each partition, committed or not."""
         with told(self.place):
-            found = self._client("run").end_offsets(self.partitions)
+            found = self._client("run").end_offsets(self.partitions, ANSWER_MS)
         return {each.partition: offset for each, offset in found.items()}
 
     def begins(self) -> dict[int, int]:
         """The offset of the first message that each partition still has."""
         with told(self.place):
-            found = self._client("run").beginning_offsets(self.partitions)
+            found = self._client("run").beginning_offsets(self.partitions, ANSWER_MS)
         return {each.partition: offset for each, offset in found.items()}
 
     def behind(self, standing: Standing, ends: Mapping[int, int]) -> bool:
@@ -291,8 +295,8 @@ class TopicReader:
 
     def _passed(self, consumer: Any, partition: TopicPartition, offsets: deque[int]) -> None:  # noqa: ANN401
         """Raise GapInLog if nothing comes because it is no longer there."""
-        begin = consumer.beginning_offsets([partition])[partition]
-        end = consumer.end_offsets([partition])[partition]
+        begin = consumer.beginning_offsets([partition], ANSWER_MS)[partition]
+        end = consumer.end_offsets([partition], ANSWER_MS)[partition]
         if begin > offsets[0]:
             raise GapInLog(
                 f"offset {offsets[0]} of partition {partition.partition} of the log {self.place} was taken away: it "

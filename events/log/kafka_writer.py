@@ -36,6 +36,10 @@ BATCH_BYTES: Final = 256 * 1024
 LOOK_SECONDS: Final = 0.2
 """Between two looks whether we are to stop."""
 
+DOUBT_SECONDS: Final = 5.0
+"""After which it is asked whether the topic is gone, and then again and again."""
+DOUBTS_APART: Final = 1.0
+
 T = TypeVar("T")
 
 
@@ -51,10 +55,13 @@ class Unknown(Exception):
 
 
 class Writer:
-    """Not safe for use from several threads. Raises TakenOver, LogUnreachable, ConfigError."""
+    """Not safe for use from several threads. Raises TakenOver, LogUnreachable, ConfigError, and what `doubted` raises,
+    which is asked now and then while the brokers take long.
+    """
 
-    def __init__(self, place: Place, settings: Settings) -> None:
+    def __init__(self, place: Place, settings: Settings, doubted: Callable[[], object] = lambda: None) -> None:
         listen()
+        self._doubted = doubted
         self.place = place
         self.settings = settings
         self.since = moment()
@@ -92,7 +99,7 @@ class Writer:
             self._producer = connected(partial(KafkaProducer, **arguments), self.place, PATIENCE)
             makes_no_topic(self._producer._metadata)
             drops_no_request(self._producer._sender._client)
-            _within(2 * PATIENCE, self._producer.init_transactions, self.settings.stopped)
+            _within(2 * PATIENCE, self._producer.init_transactions, self.settings.stopped, self._doubted)
         except (kafka.KafkaError, AipstreamError, OSError) as error:
             self.close()
             raise self._meaning(error) from error
@@ -133,7 +140,7 @@ class Writer:
 
         self._since = time.monotonic()
         try:
-            done = _within(2 * PATIENCE, all_of_it, self.settings.stopped)
+            done = _within(2 * PATIENCE, all_of_it, self.settings.stopped, self._doubted)
         except BaseException as error:
             self.close()
             if isinstance(error, kafka.KafkaError | OSError):
@@ -167,8 +174,10 @@ class Writer:
                 producer._sender.force_close()
 
 
-def _within(seconds: float, call: Callable[[], T], stopped: Callable[[], bool]) -> T:
-    """What the call gives; the library waits without end in some of its own. `LAST_SECONDS` once we are to stop."""
+def _within(seconds: float, call: Callable[[], T], stopped: Callable[[], bool], doubted: Callable[[], object]) -> T:
+    """What the call gives; the library waits without end in some of its own, also for a topic that is gone: so that is
+    asked for after `DOUBT_SECONDS`. `LAST_SECONDS` once we are to stop.
+    """
     given: list[T] = []
     fault: list[BaseException] = []
 
@@ -181,12 +190,16 @@ def _within(seconds: float, call: Callable[[], T], stopped: Callable[[], bool]) 
     thread = threading.Thread(target=work, name="kafka-transaction", daemon=True)
     thread.start()
     begin, limit = time.monotonic(), seconds
+    look = DOUBT_SECONDS
     while thread.is_alive() and (passed := time.monotonic() - begin) < limit:
         if stopped():
             limit = min(limit, passed + LAST_SECONDS)
             thread.join(limit - passed)
         else:
             thread.join(min(LOOK_SECONDS, limit - passed))
+            if thread.is_alive() and passed > look:
+                doubted()
+                look = time.monotonic() - begin + DOUBTS_APART
     if fault:
         raise fault[0]
     if not given:

@@ -14,7 +14,9 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 from events.errors import ConfigError, GapInLog, StateDamaged, UnknownLogFormat
+from events.log import kafka_opening, kafka_topic, kafka_writer
 from events.log.chain import NO_CHAIN, recorded
+from events.log.kafka import KafkaLog
 from events.log.kafka_record import message
 from events.log.kafka_writer import Writer
 from tests.daemon.cli.place import eventually
@@ -103,16 +105,34 @@ def test_a_topic_that_is_compacted_has_holes(broker: Broker, kafka_place: KafkaP
         list(other.read(0))
 
 
-def test_a_topic_that_is_deleted_is_a_gap(broker: Broker, filled: KafkaPlace) -> None:
-    """While it is open, and when it is opened again; and `init` makes no new one in its place."""
-    with closing(filled.open()) as log:
-        with broker.admin() as admin:
-            admin.delete_topics([filled.topic])
-        eventually(lambda: log.reader.find() is None)
-        with pytest.raises(GapInLog):
+def test_a_topic_that_is_deleted_is_a_gap(
+    broker: Broker, filled: KafkaPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a writer and a reader, once the brokers have said for a while that there is none; when it is opened again;
+    and `init` makes no new one in its place.
+    """
+    monkeypatch.setattr(kafka_writer, "DOUBT_SECONDS", 0.5)
+    monkeypatch.setattr(kafka_topic, "ANSWER_MS", 500)
+    monkeypatch.setattr(kafka_opening, "SURE_SECONDS", 3600.0)
+
+    def write(log: KafkaLog) -> None:
+        with log.writing():
             log.append([event(11)])
+            assert not log.doubted()
+            with broker.admin() as admin:
+                admin.delete_topics([filled.topic])
+            eventually(log.doubted)
+            assert log.doubted(), "not believed yet"
+            monkeypatch.setattr(kafka_opening, "SURE_SECONDS", 1.0)
+            log.append([event(12)])
+
+    with closing(filled.open()) as log, closing(filled.open()) as reader:
+        with pytest.raises(GapInLog, match="there is no topic"):
+            write(log)
+        with pytest.raises(GapInLog, match="there is no topic"):
+            reader.end()
     for create in (False, True):
-        with pytest.raises(GapInLog, match="10 events") as caught:
+        with pytest.raises(GapInLog, match="11 events") as caught:
             filled.open(create=create)
         assert "index.sqlite" in caught.value.hint
 
