@@ -76,14 +76,27 @@ def parts(aip: Aip) -> dict[Uuid, Uuid]:
         if owner and owner.logo:
             found[owner.logo] = derived_uuid(f"{aip.uuid}/logo")
     titles = {row.subject: row.text or "" for row in aip.values if row.field == NAME_FIELD and row.place == 0}
-    seen: dict[tuple[Uuid, str], int] = {}
-    for bundle in sorted(aip.bundles, key=lambda row: row.uuid):
-        key = bundle.subject, titles.get(bundle.uuid, "")
-        number = seen[key] = seen.get(key, -1) + 1
-        found[bundle.uuid] = bundle_uuid(found.get(bundle.subject, bundle.subject), key[1], number)
-    for placed in sorted(aip.placed, key=lambda row: (row.bundle, row.order)):
+    alike: dict[tuple[Uuid, str], list[Uuid]] = {}
+    for bundle in aip.bundles:
+        alike.setdefault((bundle.subject, titles.get(bundle.uuid, "")), []).append(bundle.uuid)
+    holds = _holds(aip, titles) if any(len(uuids) > 1 for uuids in alike.values()) else {}
+    for (subject, title), uuids in alike.items():
+        numbers = {bundle_uuid(found.get(subject, subject), title, number): number for number in range(len(uuids))}
+        # One that is named already keeps its name; of the others what is in them decides, which a restore keeps.
+        ordered = sorted(uuids, key=lambda uuid: (numbers.get(uuid, len(uuids)), holds.get(uuid, []), uuid))
+        found |= zip(ordered, numbers, strict=True)
+    for placed in sorted(aip.placed, key=lambda row: (found.get(row.bundle, row.bundle), row.order)):
         if placed.bundle in found and placed.bitstream not in found:
             found[placed.bitstream] = bitstream_uuid(found[placed.bundle], placed.order)
+    return found
+
+
+def _holds(aip: Aip, titles: Mapping[Uuid, str]) -> dict[Uuid, list[tuple[Any, ...]]]:
+    """What tells the files of each bundle, in order."""
+    files = {row.uuid: (row.checksum or "", row.size, titles.get(row.uuid, "")) for row in aip.bitstreams}
+    found: dict[Uuid, list[tuple[Any, ...]]] = {}
+    for placed in sorted(aip.placed, key=lambda row: (row.bundle, row.order)):
+        found.setdefault(placed.bundle, []).append((placed.order, *files.get(placed.bitstream, ("", 0, ""))))
     return found
 
 

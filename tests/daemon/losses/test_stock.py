@@ -66,8 +66,12 @@ def codes(before: Aip, after: Aip | None) -> set[str]:
 @settings(max_examples=examples(60), deadline=None)
 @given(OBJECTS | wild())
 def test_an_object_loses_nothing_to_itself(aip: Aip) -> None:
-    """Whatever it holds; and its natural form differs from it in nothing but UUIDs."""
+    """Whatever it holds; and its natural form differs from it in nothing but UUIDs (if no part has the object's own,
+    which every reader refuses).
+    """
     assert losses(aip, aip) == []
+    if aip.uuid in {row.uuid for row in (*aip.bundles, *aip.bitstreams)}:
+        return
     assert all("uuid" in loss.code for loss in losses(aip, natural(aip))) or aip.kind in (Kind.REGISTRY, Kind.TOMBSTONE)
 
 
@@ -77,6 +81,25 @@ def test_natural_names_are_natural_already(aip: Aip) -> None:
     """Naming parts anew changes nothing the second time."""
     once = natural(aip)
     assert natural(once) == once
+
+
+def test_two_bundles_of_one_name_are_told_by_what_is_in_them() -> None:
+    """The UUIDs that a restore draws for them decide nothing."""
+    first, second, more = (f"{number:08d}-0000-4000-8000-000000000000" for number in range(6, 9))
+
+    def made(one: str, two: str) -> Aip:
+        return item(
+            bundles=[BundleRow(ITEM, one, None, FILE), BundleRow(ITEM, two, None, None)],
+            placed=[Placed(one, FILE, 0, None), Placed(two, more, 0, None), Placed(two, FILE, 1, None)],
+            bitstreams=[
+                BitstreamRow(FILE, None, "Text", "0" * 32, "MD5", 1, 9),
+                BitstreamRow(more, None, "Text", "1" * 32, "MD5", 2, 9),
+            ],
+            values=[Value(one, "dc.title", 0, "ORIGINAL"), Value(two, "dc.title", 0, "ORIGINAL")],
+        )
+
+    assert natural(made(first, second)) == natural(made(second, first))
+    assert natural(natural(made(first, second))) == natural(made(second, first))
 
 
 def _plain(aip: Aip) -> bool:
