@@ -36,7 +36,7 @@ from daemon.integrity.report import Finding, report
 from daemon.parts import blobs_of, in_kafka, log_of, state_of, state_path
 from daemon.parts import lock_path as capture_lock
 from daemon.retention.configured import lock_path as prune_lock
-from events.errors import AipstreamError, ConfigError, GapInLog, Interrupted, Locked, StorageUnusable
+from events.errors import AipstreamError, ConfigError, GapInLog, Interrupted, Locked, StorageUnusable, UnknownLogFormat
 from events.event import BEGINNING
 from events.log.opening import inspecting_of, mending_of, open_log
 from events.log.sqlite_file import path_of
@@ -107,6 +107,8 @@ def _exchanged(
         try:
             before = Signature.of(torn)
             done.rebuilt = made_anew(torn, new, _known(config, copy), progress=progress, stopped=stopped)
+            if not done.rebuilt.records:
+                raise GapInLog(f"no record of a log is in {torn}: it was left as it is")
             _filled(config, new, copy, done, dry_run=dry_run, progress=progress, stopped=stopped)
             if not dry_run:
                 done.kept = _exchange(torn, new, before)
@@ -126,12 +128,20 @@ def alone(config: Config) -> Iterator[None]:
 
 
 def _torn(config: Config) -> bool:
-    """Whether the file is to be made anew: its structure is damaged, or it cannot even be opened."""
+    """Whether the file is to be made anew: its structure is damaged, or it cannot even be opened. One that is not known
+    as a log may have lost what says so: the records in its pages tell.
+    """
     try:
         with closing(log_of(config)) as log:
             return mending_of(log).unsound() is not None
     except GapInLog:
         return True
+    except UnknownLogFormat:
+        raise
+    except ConfigError:
+        if path_of(config.log.url).is_file():
+            return True
+        raise
 
 
 def _known(config: Config, copy: Copied) -> Known:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     MetaData,
+    Table,
     bindparam,
     create_engine,
     delete,
@@ -203,6 +204,9 @@ def _chain(engine: Engine, path: Path) -> None:
     with transaction(engine, path, write=True) as connection:
         if connection.execute(select(META.c.value).where(META.c.key == "format")).scalar_one() != "1":
             return  # another process was faster
+        if _has(connection, EVENT, "chain"):  # a bit of the note has flipped: nothing is chained anew over damage
+            connection.execute(update(META).where(META.c.key == "format").values(value="2"))
+            return
         connection.execute(text("ALTER TABLE event ADD COLUMN chain BLOB NOT NULL DEFAULT x''"))
         THINNED.create(connection)
         connection.execute(text(_MARK_BEFORE))
@@ -228,7 +232,8 @@ def _prove_marks(engine: Engine, path: Path) -> None:
     with transaction(engine, path, write=True) as connection:
         if connection.execute(select(META.c.value).where(META.c.key == "format")).scalar_one() != "2":
             return  # another process was faster
-        if inspect(connection).has_table(MARK.name):  # the index of a log that is elsewhere has none
+        # The index of a log that is elsewhere has no marks; where they have checksums, a bit of the note has flipped.
+        if inspect(connection).has_table(MARK.name) and not _has(connection, MARK, "checksum"):
             connection.execute(text("ALTER TABLE mark ADD COLUMN checksum BLOB NOT NULL DEFAULT x''"))
             checksums = []
             for name, position, made in connection.execute(select(MARK.c.name, MARK.c.position, MARK.c.made)).all():
@@ -237,6 +242,10 @@ def _prove_marks(engine: Engine, path: Path) -> None:
             connection.execute(delete(META).where(META.c.key == MARKS))
             connection.execute(insert(META), [{"key": MARKS, "value": marks_digest(checksums)}])
         connection.execute(update(META).where(META.c.key == "format").values(value=FORMAT))
+
+
+def _has(connection: Connection, table: Table, column: str) -> bool:
+    return any(one["name"] == column for one in inspect(connection).get_columns(table.name))
 
 
 def _foreign(path: Path) -> ConfigError:

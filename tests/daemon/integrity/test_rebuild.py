@@ -162,6 +162,27 @@ def test_a_file_that_says_nothing_is_rebuilt_with_the_copy_of_the_configuration(
     assert torn.archive.log.read_bytes()[100:] == before[100:]
 
 
+def test_a_log_that_is_not_known_as_one_is_told_by_its_records(torn: Torn) -> None:
+    """A bit of the names under which it notes things; but no other database is taken for one, nor a newer log."""
+    whole = torn.rows()
+    damage.sql(torn.archive.log, "UPDATE meta SET key = 'eod' WHERE key = 'end'")
+    done = torn.done()
+    assert (done["rebuilt"]["end"], done["left"]) == (300, 0)
+    assert torn.rows() == whole
+    damage.sql(torn.archive.log, "UPDATE meta SET value = '9' WHERE key = 'format'")
+    code, said = torn()
+    assert (code, "format '9'" in said) == (2, True)
+    torn.archive.log.unlink()
+    damage.sql(torn.archive.log, "CREATE TABLE one (name TEXT, value TEXT)", "INSERT INTO one VALUES ('a', 'b')")
+    before = torn.archive.log.read_bytes()
+    code, said = torn("--from", torn.copy)
+    assert (code, "no record of a log" in said) == (5, True)
+    assert torn.archive.log.read_bytes() == before
+    assert len(torn.beside()) == 1
+    torn.archive.log.unlink()
+    assert torn()[0] == 2
+
+
 def test_the_wal_goes_with_the_torn_file_though_somebody_still_reads_it(torn: Torn) -> None:
     """What was appended last is there, and the new log is not touched when that one lets go of the old one."""
     with closing(sqlite3.connect(torn.archive.log)) as reader:

@@ -161,6 +161,21 @@ def test_a_bit_of_what_was_noted_of_all_marks_is_flipped_back(path: Path) -> Non
     assert told(path) == []
 
 
+@pytest.mark.parametrize("noted", ["1", "2"])
+def test_a_bit_of_the_noted_format_makes_no_damage_a_mark(path: Path, noted: str) -> None:
+    """'3' is one bit from either: what was changed to that format is not changed again, over what went wrong since."""
+    with closing(open_log(f"sqlite:///{path}")) as log:
+        seal = log.seal()
+    damage.sql(
+        path,
+        "UPDATE mark SET position = 11 WHERE name = 'first'",
+        f"UPDATE meta SET value = '{noted}' WHERE key = 'format'",
+    )
+    with closing(open_log(f"sqlite:///{path}")) as log:
+        assert log.seal() == seal
+    assert told(path) == [Fault.MARK]
+
+
 def test_the_marks_of_a_log_of_format_2_are_proved_when_it_is_opened(path: Path) -> None:
     """They had no checksum, and are taken for what they are."""
     damage.sql(
