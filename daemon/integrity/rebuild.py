@@ -5,8 +5,8 @@ Invariants, in this order:
 1. Nobody writes into the log meanwhile: who captures, prunes or checks is kept out.
 2. The new file is made beside the torn one, which is only read. It is filled from a copy, as far as its chain proves
    what that gives, and looked through, before anything is exchanged.
-3. The torn file gets a second name, under which it stays; then the new one takes its place, in one step. Its WAL goes
-   with it: SQLite would take it for that of the new file.
+3. The torn file gets a second name, under which it stays; then the new one takes its place, in one step. Its WAL is
+   folded into it before, which SQLite does as soon as nobody reads: it would take it for that of the new file.
 
 A kill leaves the torn log in its place, or the new one. What was half made is thrown away by the next run, which begins
 again; one that finds a sound file has nothing to rebuild. What is damaged still is damage in a sound file, of which
@@ -39,7 +39,7 @@ from daemon.retention.configured import lock_path as prune_lock
 from events.errors import AipstreamError, ConfigError, GapInLog, Interrupted, Locked, StorageUnusable, UnknownLogFormat
 from events.event import BEGINNING
 from events.log.opening import inspecting_of, mending_of, open_log
-from events.log.sqlite_file import path_of
+from events.log.sqlite_file import fold, path_of
 from events.log.sqlite_rebuild import Known, Rebuilt, made_anew
 
 BESIDE: Final = ("", "-wal", "-shm")
@@ -105,7 +105,10 @@ def _exchanged(
             return
         copy = copied(opened, config, named)
         try:
+            fold(torn)
             before = Signature.of(torn)
+            if before.wal:
+                raise Locked(f"another process still reads the log {torn}", "Stop it, then start again.")
             done.rebuilt = made_anew(torn, new, _known(config, copy), progress=progress, stopped=stopped)
             if not done.rebuilt.records:
                 raise GapInLog(f"no record of a log is in {torn}: it was left as it is")
@@ -223,10 +226,8 @@ def _exchange(torn: Path, new: Path, before: Signature) -> Path:
         failpoint("rebuild.built")
         os.link(torn, kept)
         failpoint("rebuild.kept")
-        if before.wal:
-            Path(f"{torn}-wal").rename(f"{kept}-wal")
-        Path(f"{torn}-wal").unlink(missing_ok=True)
-        Path(f"{torn}-shm").unlink(missing_ok=True)
+        for beside in BESIDE[1:]:
+            Path(f"{torn}{beside}").unlink(missing_ok=True)
         new.replace(torn)
         _sync(torn.parent)
     except OSError as error:
@@ -242,9 +243,6 @@ def _tidy(torn: Path, new: Path) -> None:
         return
     for kept in torn.parent.glob(f"{torn.name}.torn-*Z"):
         if kept.samefile(torn):
-            wal, aside = Path(f"{torn}-wal"), Path(f"{kept}-wal")
-            if aside.exists() and not (wal.exists() and wal.stat().st_size):
-                aside.rename(wal)
             kept.unlink()
 
 

@@ -161,6 +161,12 @@ def use_wal(engine: Engine, path: Path) -> None:
         raise StorageUnusable(f"the log {path} cannot be put into WAL mode (it is {mode!r})", _NETWORK)
 
 
+def fold(path: Path) -> None:
+    """Fold what is in the WAL into the file, as far as nobody reads and the file can be opened."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
 def shrink(engine: Engine, path: Path) -> None:
     """Give what was taken away back to the disk. A log from before format 2 keeps the room for events to come."""
     try:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -137,6 +138,21 @@ def test_a_rebuild_that_is_killed_is_begun_again(torn: Torn, place: str, openabl
     assert len(torn.beside()) == 1
 
 
+def test_where_there_is_no_room_for_both_the_torn_one_stays(torn: Torn) -> None:
+    """Exit code 10, and what was begun is gone."""
+    damage.tear(torn.archive.log)
+    before = torn.archive.log.read_bytes()
+    room = len(before) // 2
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon.cli", *torn.words, "--from", torn.copy],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 10, done
+    assert torn.archive.log.read_bytes()[100:] == before[100:]
+    assert torn.beside() == []
+
+
 def test_a_file_that_says_nothing_is_rebuilt_with_the_copy_of_the_configuration(torn: Torn) -> None:
     """Neither where its tables begin, nor which log it is. Without the copy nobody knows; of another log it is none."""
     whole = torn.rows()
@@ -183,17 +199,22 @@ def test_a_log_that_is_not_known_as_one_is_told_by_its_records(torn: Torn) -> No
     assert torn()[0] == 2
 
 
-def test_the_wal_goes_with_the_torn_file_though_somebody_still_reads_it(torn: Torn) -> None:
-    """What was appended last is there, and the new log is not touched when that one lets go of the old one."""
+def test_nobody_reads_what_is_exchanged_and_who_had_it_open_does_no_harm(torn: Torn) -> None:
+    """While somebody reads, what was appended last is in the WAL alone: exit code 8. One that only has the file open
+    lets go of the old one later, and of nothing of the new one.
+    """
     with closing(sqlite3.connect(torn.archive.log)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM event").fetchone()
         damage.tear(torn.archive.log)
         with closing(open_log(torn.archive.url)) as log:
             log.append([event(lsn, 3, blobs=()) for lsn in (301, 302)])
+        code, said = torn("--from", torn.copy)
+        assert (code, "still reads" in said, torn.beside()) == (8, True, [])
+        reader.rollback()
         done = torn.done("--from", torn.copy)
         assert (done["rebuilt"]["end"], done["left"]) == (302, 0)
-        assert torn.beside() == [Path(done["kept"]).name, f"{Path(done['kept']).name}-wal"]
+        assert torn.beside() == [Path(done["kept"]).name]
         with closing(open_log(torn.archive.url)) as log:
             log.append([event(303, 3, blobs=())])
             reader.close()
