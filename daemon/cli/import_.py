@@ -109,7 +109,8 @@ def import_(
     if moment is not None:
         with Progress("reading the archive", "objects") as progress:
             at, notes = chosen(paths, moment, progress.to)
-            unsure = inexact(paths, at, progress.to)
+            unsure, within = inexact(paths, at, progress.to)
+            notes = [*notes, *within]
     options = Options(
         **{**given, "recursive": recursive or given.get("recursive", False)},
         parent=parent,

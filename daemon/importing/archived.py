@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from daemon.positions import position_of
+from daemon.retention.exact import between
 from events.errors import ChecksumMismatch, ConfigError, InvalidPackage
 from events.event import BEGINNING, Position
-from events.ocfl.moments import Life, Lives
+from events.ocfl.moments import Envelope, Life, Lives
 from events.ocfl.reading import OcflObject, is_version, objects, root_of
 from events.ocfl.root import Books, begun
 
@@ -43,20 +44,31 @@ def chosen(paths: Sequence[Path], text: str, looked: Callable[[int], None] = lam
     return Then(at, list(_doubts(text, books, beyond=beyond)))
 
 
-def inexact(paths: Iterable[Path], at: Position, looked: Callable[[int], None] = lambda _: None) -> int:
-    """How many objects may have been otherwise at that moment, for the log had been thinned before they were archived.
+def inexact(
+    paths: Iterable[Path], at: Position, looked: Callable[[int], None] = lambda _: None
+) -> tuple[int, list[str]]:
+    """How many objects may have been otherwise at that moment, for the log had been thinned before they were archived;
+    and the line that says that the position lies within a moment, if it does.
 
     What is damaged does not count: it is refused by name.
     """
     found = 0
+    sides: dict[Position, Envelope] = {}
     folders = (folder for path in paths for folder in ([path] if root_of(path) != path.resolve() else objects(path)))
     for count, folder in enumerate(folders, 1):
         looked(count)
         try:
-            found += not Life(OcflObject(folder)).exact(at)
+            life = Life(OcflObject(folder))
+            found += not life.exact(at)
+            here = life.at(at)
+            beside = [life.envelope(number) for number in (here, here + 1) if 0 < number <= life.newest]
+            sides |= {each.position: each for each in beside if each.position in (at, at + 1)}
         except (InvalidPackage, ChecksumMismatch):
             continue
-    return found
+    one, other = sides.get(at), sides.get(at + 1)
+    if one and other and (one.source, one.lsn, one.commit_time) == (other.source, other.lsn, other.commit_time):
+        return found, [between(at, other.commit_time)]
+    return found, []
 
 
 def _root(paths: Sequence[Path]) -> Path:

@@ -47,11 +47,12 @@ def within(log: Log, at: Position) -> list[str]:
     if here is None or after is None or at == 0 or here.position != at:
         return []
     (one, other) = ((each.event.source, each.event.lsn, each.event.commit_time) for each in (here, after))
-    if one != other:
-        return []
-    return [
-        (
-            f"position {at:,} lies between events of one moment ({after.event.commit_time[:19]}Z): the repository "
-            "never stood like that. A time stands for the whole of it."
-        )
-    ]
+    return [between(at, after.event.commit_time)] if one == other else []
+
+
+def between(at: Position, commit_time: str) -> str:
+    """The line that `within` has."""
+    return (
+        f"position {at:,} lies between events of one moment ({commit_time[:19]}Z): the repository never stood like "
+        "that. A time stands for the whole of it."
+    )

@@ -10,6 +10,7 @@ import pytest
 
 from daemon.sample.edits import EDITS
 from daemon.scratch import Cluster
+from events.log.opening import open_log
 from tests.chaos.wreck import Begun
 from tests.daemon.cli.place import Templates
 from tests.daemon.export.ocfl.living import valid
@@ -28,7 +29,8 @@ def told(cluster: Cluster, begun: Begun, small: Templates, tmp_path: Path) -> Be
 @pytest.mark.parametrize("seed", range(examples(1)))
 def test_an_import_of_a_moment_is_a_restore_of_it(told: Begin, seed: int) -> None:
     """Every kind of edit, in an order drawn by lot, archived in two runs: a moment that is taken of the archive into an
-    empty repository is the source as it was then, row by row, by the judge by which a restore to it is."""
+    empty repository, at once or by an empty log and its replay, is the source as it was then, row by row, by the judge
+    by which a restore to it is."""
     draw = random.Random(seed)
     edits = draw.sample(sorted(EDITS), len(EDITS))
     with told(seed) as story:
@@ -39,9 +41,15 @@ def test_an_import_of_a_moment_is_a_restore_of_it(told: Begin, seed: int) -> Non
             moments.append(story.note())
             story.good("export", "--ocfl", str(root))
         valid(root)
-        for moment in moments:
+        for moment, into in zip(moments, ("target", "log"), strict=True):
             story.another_target()
-            words = ("--at", str(moment.position), "--into", "target", "--mode", "replace", "--yes", "--json")
+            if into == "log":
+                for path in story.folder.glob("log.sqlite*"):
+                    path.rename(story.folder / f"old.{path.name}")
+                open_log(story.log_url, create=True).close()
+            words = ("--at", str(moment.position), "--into", into, "--mode", "replace", "--yes", "--json")
             done = story.good("import", str(root), *words).json
             assert (done["inexact"], done["losses"], done["missing"]) == (0, [], [])
+            if into == "log":
+                story.good("replay")
             assert story.unlike(moment) == []

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -177,6 +178,20 @@ def test_a_moment_of_which_events_were_thinned_is_said(living: Living, tmp_path:
     living.archive()
     assert take(living, tmp_path / "new", "--at", "3", "--dry-run")["inexact"] == 1
     assert take(living, tmp_path / "new", "--at", "4", "--dry-run")["inexact"] == 0
+
+
+def test_a_position_within_a_moment_is_said(living: Living, tmp_path: Path) -> None:
+    """Two objects of one transaction: the repository never stood between them. A time stands for both."""
+    living.community(2)
+    living.community(3)
+    both = [entry.event for entry in living.log.read(1)]
+    again = [msgspec.structs.replace(event, lsn=9, commit_time="2026-03-01T00:00:09.000000Z") for event in both]
+    living.log.append(again)
+    living.archive()
+    done = take(living, tmp_path / "new", "--at", "4", "--dry-run")
+    assert "position 4 lies between events of one moment (2026-03-01T00:00:09Z)" in done["notes"][0]
+    for words in ("3", "5", "2026-03-01T00:00:09"):
+        assert take(living, tmp_path / "new", "--at", words, "--dry-run")["notes"] == []
 
 
 def test_the_versions_of_an_archive_are_listed(living: Living) -> None:
