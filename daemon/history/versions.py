@@ -22,7 +22,7 @@ from events.errors import AipstreamError, ConfigError, InvalidPackage
 from events.event import Position
 from events.ocfl.layout import identifier, place, uuid_in
 from events.ocfl.moments import Life
-from events.ocfl.reading import OcflObject, is_object, objects
+from events.ocfl.reading import OcflObject, home, objects
 
 
 class Version(NamedTuple):
@@ -59,7 +59,7 @@ def versions(
 ) -> Told:  # fmt: skip
     """The newest versions of the archive, or of one object of it; with `after` the first ones after that position."""
     told = Told()
-    folders = objects(root) if uuid is None else iter([root / place(identifier(uuid))])
+    folders = objects(root) if uuid is None else iter([folder_of(root, uuid)])
     best: list[tuple[Position, int, int, Life]] = []
     for count, folder in enumerate(folders, 1):
         looked(count)
@@ -93,7 +93,7 @@ class Step(NamedTuple):
 
 def steps(root: Path, uuid: Uuid) -> Iterator[Step]:
     """The whole life of one object. Raises InvalidPackage, ChecksumMismatch for what cannot be read of it."""
-    life = Life(OcflObject(root / place(identifier(uuid)), identifier(uuid)))
+    life = Life(OcflObject(folder_of(root, uuid), identifier(uuid)))
     before: Aip | None = None
     for number in range(1, life.newest + 1):
         now = _document(life.found, f"v{number}")
@@ -103,10 +103,16 @@ def steps(root: Path, uuid: Uuid) -> Iterator[Step]:
         yield Step(_told(life, number), told)
 
 
+def folder_of(root: Path, uuid: Uuid) -> Path:
+    """Of an object, where it is or would be."""
+    name = identifier(uuid)
+    return home(root, name) or root / place(name)
+
+
 def uuid_of(root: Path, thing: str) -> Uuid:
     """The object meant by a UUID or a handle, as the archive has it: rather one that is there. Raises ConfigError."""
     uuid = uuid_in(identifier(thing.lower()))
-    if uuid is not None and is_object(root / place(identifier(uuid))):
+    if uuid is not None and home(root, identifier(uuid)):
         return uuid
     handle = thing.removeprefix("hdl:").removeprefix("http://hdl.handle.net/")
     found: Line | None = None

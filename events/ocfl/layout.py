@@ -27,6 +27,9 @@ EXTENSIONS: Final = "extensions"
 STAGING: Final = f"{EXTENSIONS}/aipstream-staging"
 """Where objects are made. OCFL allows no other folder at the root; it is there only while somebody writes."""
 
+ASIDE: Final = "old"
+"""In there, an object that was set aside for its successor, where a file system cannot exchange the two."""
+
 TUPLE, TUPLES = 2, 2
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]")

@@ -15,12 +15,26 @@ from typing import BinaryIO, Final
 from events.errors import ChecksumMismatch, InvalidPackage
 from events.ocfl import inventory as inventories
 from events.ocfl.inventory import VERSION, Inventory
-from events.ocfl.layout import EXTENSIONS, OBJECT_DECLARATION, ROOT_DECLARATION, TUPLES
+from events.ocfl.layout import (
+    ASIDE,
+    EXTENSIONS,
+    OBJECT_DECLARATION,
+    ROOT_DECLARATION,
+    STAGING,
+    TUPLES,
+    identifier,
+    place,
+    uuid_in,
+)
 from events.package.checked import checked
 from events.package.file import SteadyFile
 
 CHECKSUMS: Final[Mapping[str, str]] = {"sha512": "SHA-512", "sha256": "SHA-256"}
 """What METS, and so a package, calls the algorithms."""
+
+
+_DEPTH_ASIDE: Final = STAGING.count("/") + 2
+"""How many folders stand between an object that was set aside and the root."""
 
 
 def is_root(folder: Path) -> bool:
@@ -41,12 +55,32 @@ def is_version(folder: Path) -> bool:
 def root_of(path: Path) -> Path | None:
     """The storage root that the path is, or in which it is the folder of an object; None if there is none."""
     path = path.resolve()
-    root = path if is_root(path) else path.parents[TUPLES] if is_object(path) and len(path.parents) > TUPLES else None
-    return root if root is not None and is_root(root) else None
+    if is_root(path):
+        return path
+    if not is_object(path):
+        return None
+    depth = _DEPTH_ASIDE if path.name == ASIDE else TUPLES
+    return path.parents[depth] if len(path.parents) > depth and is_root(path.parents[depth]) else None
+
+
+def home(root: Path, name: str) -> Path | None:
+    """The folder of the object with that identifier: in its place, or where a killed run set it aside; None if none."""
+    found = root / place(name)
+    if is_object(found):
+        return found
+    aside = root / STAGING / (uuid_in(name) or "") / ASIDE
+    return aside if is_object(aside) else None
 
 
 def objects(root: Path) -> Iterator[Path]:
-    """The folders of all objects below a storage root, by name; links to folders are not followed."""
+    """The folders of all objects below a storage root, by name; links to folders are not followed.
+
+    What a killed run has set aside, and nothing has taken the place of yet, is an object as well.
+    """
+    staging = root / STAGING
+    for each in sorted(staging.iterdir()) if staging.is_dir() else ():
+        if is_object(each / ASIDE) and not (root / place(identifier(each.name))).exists():
+            yield each / ASIDE
     pending = [root]
     while pending:
         folder = pending.pop()

@@ -30,7 +30,7 @@ from events.blobs.durable import Durable
 from events.errors import ChecksumMismatch, StorageUnusable
 from events.ocfl import inventory as inventories
 from events.ocfl.inventory import Inventory, New
-from events.ocfl.layout import OBJECT_DECLARATION, STAGING, Algorithm, declaration, identifier, place
+from events.ocfl.layout import ASIDE, OBJECT_DECLARATION, STAGING, Algorithm, declaration, identifier, place
 from events.ocfl.reading import OcflObject
 
 _CHUNK: Final = 1 << 20
@@ -152,7 +152,7 @@ class Arriving:
             number = ctypes.get_errno()
             if number not in _CANNOT_EXCHANGE:
                 raise OSError(number, os.strerror(number))
-        self.place.rename(self.staged / "old")
+        self.place.rename(self.staged / ASIDE)
         passed("ocfl.aside")
         self.folder.rename(self.place)
 
@@ -270,7 +270,7 @@ def swept(root: Path) -> None:
         if not staging.is_dir():
             return
         for each in sorted(staging.iterdir()):
-            aside, home = each / "old", root / place(identifier(each.name))
+            aside, home = each / ASIDE, root / place(identifier(each.name))
             if aside.is_dir() and not home.exists():
                 aside.rename(home)
             _remove(each)

@@ -20,9 +20,9 @@ from events.aip import roles
 from events.aip.model import KIND_ORDER, Aip, Kind, Uuid
 from events.errors import ChecksumMismatch, InvalidAip, InvalidPackage
 from events.event import Position
-from events.ocfl.layout import TUPLES, identifier, place
+from events.ocfl.layout import identifier
 from events.ocfl.moments import ENVELOPE, Life
-from events.ocfl.reading import OcflObject, is_object, is_version, objects
+from events.ocfl.reading import OcflObject, home, is_object, is_version, objects, root_of
 from events.package import Package
 from events.package.limits import Limits
 from events.package.manifests import MANIFEST, manifest_package
@@ -172,15 +172,15 @@ def _account(version: Version) -> Aip:
 
 def _groups(aip: Aip, version: Version) -> Iterator[Aip]:
     """The groups that play a role of a container, where the archive has them."""
-    root = version.object.folder.parents[TUPLES]
+    root = root_of(version.object.folder)
     named: list[Uuid | None] = [row.group for row in aip.roles]
     if aip.community is not None:
         named.append(aip.community.admin)
     if aip.collection is not None:
         named += [aip.collection.submitters, aip.collection.admin]
     for uuid in dict.fromkeys(each for each in named if each):
-        home = root / place(identifier(uuid))
-        if is_object(home):
-            group = Version(home, version.limits, version.at)
+        folder = home(root, identifier(uuid)) if root is not None else None
+        if folder is not None:
+            group = Version(folder, version.limits, version.at)
             if ROLES in group.entries:
                 yield _account(group)
