@@ -77,10 +77,11 @@ class Going:
         """What stock finds the object by that is to be deleted; None if it was never there."""
         if work.before is not None and work.before.name:
             return work.before.name
-        entry = self.round.target.log.latest(work.uuid, work.position - 1)
+        named = work.kind in (Kind.PERSON, Kind.GROUP)  # in its document
+        entry = self.round.target.log.latest(work.uuid, work.position - 1, whole=named)
         if entry is None or entry.event.type is Type.DELETE:
             return None
-        if work.kind in (Kind.PERSON, Kind.GROUP):
+        if named:
             return kept.name_of(decode(entry.event))
         return entry.event.handle or work.uuid
 

@@ -139,8 +139,7 @@ class PackagerTarget:
         if cursor is None:
             return
         place = int(cursor["position"])
-        entry = next(self.log.read(place - 1, limit=1, whole=False), None) if place else None
-        if place and (entry is None or entry.event.id != cursor["event"]):
+        if place and self.log.id_at(place) != cursor["event"]:  # also of an event that was thinned since
             raise GapInLog(
                 f"the log has another event at position {place} than the one that was applied to the target",
                 "The log was restored from an older copy. Bring back the newest one; or, to go on with this one, take "

@@ -12,7 +12,7 @@ from daemon.losses import Loss
 from daemon.target.packager.reading import PackagerReading
 from events.aip.model import Kind
 from events.errors import GapInLog, Locked
-from events.log.opening import open_log
+from events.log.opening import open_log, retention_of
 from tests.daemon.target.packager.stage import (
     COLLECTION,
     OTHER,
@@ -315,6 +315,16 @@ def test_a_log_that_was_restored_from_an_older_copy_is_recognised(stage: Stage) 
     stage.put(collection(OTHER))
     with pytest.raises(GapInLog, match="another event at position 2"):
         replayer.replay(stage.target, stage.log)
+
+
+def test_a_log_whose_event_at_the_position_was_thinned_is_recognised(stage: Stage) -> None:
+    """Its place and its id stay; what came after it is applied."""
+    stage.put(community())
+    replayer.replay(stage.target, stage.log)
+    stage.put(community(), collection())
+    assert retention_of(stage.log).thin([1]) > 0
+    assert replayer.replay(stage.target, stage.log).written > 0
+    assert stage.target.position() == 3
 
 
 def test_another_log_is_replayed_from_its_beginning(stage: Stage) -> None:
