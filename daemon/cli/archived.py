@@ -25,9 +25,10 @@ archive_option = click.option(
 def opened(folder: Path) -> Any:  # noqa: ANN401 - the books of the archive
     """What the archive remembers of the runs that wrote it. Raises ConfigError for a folder that is none."""
     from events.errors import ConfigError
+    from events.ocfl.reading import is_root
     from events.ocfl.root import begun
 
-    books = begun(folder)
+    books = begun(folder) if is_root(folder) else None
     if books is None:
         raise ConfigError(f"{folder} is no archive", "Name the folder that `aipstream export --ocfl DIR` has written.")
     return books

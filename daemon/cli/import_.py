@@ -197,9 +197,10 @@ def _show(
     lines += [f"no package: {path}: {why}" for path, why in others[:_SHOWN]]
     if len(others) > _SHOWN:
         lines.append(f"and {len(others) - _SHOWN:,} more files that are no packages; --json has them all")
-    for why, count in left_out.items():
-        few = [f" {path}" for path, each in report.no_packages if each == why] if count <= _FEW else []
-        lines += [f"left out: {counted(count, 'object')} that {why}:{','.join(few)}".rstrip(":")] if count else []
+    for why, what in ((DELETED, "deleted"), (LATER, "not there yet")):
+        here = [path for path, each in report.no_packages if each == why]
+        few = f": {', '.join(here)}" if len(here) <= _FEW else ""
+        lines += [f"left out, {what}: {counted(len(here), 'object')}{few}"] if here else []
     if at is not None:
         lines += [f"as of position {at:,} of the archive's log", *warning(unsure, f"position {at:,}"), *doubts]
     told = ", ".join(f"{count:,} {would}{what}" for what, count in counts.items()) or "nothing"

@@ -91,7 +91,10 @@ def _retired(plan: Plan, known: Known, package: Package, incoming: Aip, mode: Mo
     if mode is Mode.KEEP and (holder or plan.present):
         plan.action = "keep"
     elif holder:
-        raise Contradiction(f"{package.path}: the handle {stone.identifier} is of {holder[0]} {holder[1]} there")
+        raise Contradiction(
+            f"{package.path}: the handle {stone.identifier} is of {holder[0]} {holder[1]} there",
+            "It stays the object's. `--mode keep` passes over such handles.",
+        )
     elif plan.present is None:
         plan.aip = incoming
     elif same(incoming, plan.present):

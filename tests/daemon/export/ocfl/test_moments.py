@@ -224,7 +224,7 @@ def test_why_tells_the_life_of_an_archived_object(living: Living) -> None:
     assert [(each["version"], each["type"]) for each in events] == [("v1", "put"), ("v2", "delete")]
     assert events[1]["changes"] == ["deleted"]
     assert told(living, "why", "1/99", "--ocfl", str(living.root)).code == 2
-    assert told(living, "why", "1/9", "--ocfl", str(living.folder / "blobs")).code == 2
+    assert "is no archive" in told(living, "why", "1/9", "--ocfl", str(living.folder / "blobs")).err
 
 
 def test_a_damaged_object_hides_no_other(living: Living, tmp_path: Path) -> None:
