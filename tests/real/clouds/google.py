@@ -127,6 +127,9 @@ class Google:
                         up.read(length)
                         near.sendall(own)
                         continue
+                    if head.startswith(b"DELETE ") and self._misses(head, far, down):
+                        near.sendall(_answer(b"404 Not Found", b"<Error><Code>NoSuchKey</Code></Error>"))
+                        continue
                     far.sendall(self._translated(head))
                     for part in _body(up, length):
                         far.sendall(part)
@@ -153,6 +156,11 @@ class Google:
         except InvalidSignature:
             return False
         return True
+
+    def _misses(self, head: bytes, far: socket.socket, down: object) -> bool:
+        """Whether what is to be deleted is not there: Google says so, S3 does not."""
+        far.sendall(self._translated(head.replace(b"DELETE ", b"HEAD ", 1)))
+        return b" 404 " in _head(down).partition(b"\r\n")[0]
 
     @staticmethod
     def _translated(head: bytes) -> bytes:
