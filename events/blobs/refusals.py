@@ -60,8 +60,6 @@ def _later(_: Cloud) -> str:
     return _LATER
 
 
-NO_BUCKET: Final = frozenset({"NoSuchBucket", "ContainerNotFound"})
-
 MEANINGS: Final[dict[str, tuple[str, _Hint]]] = {
     "NoSuchBucket": ("there is no such bucket", _missing),
     "AccessDenied": ("access is denied", _rights),
