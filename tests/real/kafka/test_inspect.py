@@ -25,8 +25,9 @@ def test_a_payload_that_is_gone_is_told_and_passed(kafka_place: KafkaPlace) -> N
         assert [each.record.event for each in found if each.record] == events
         assert list(inspecting.overall()) == []
         assert [each.position for each in inspecting.later(uuid_of(3), 3)] == [10, 17, 24]
-        blobs = kafka_place.settings().blobs
-        assert blobs is not None
+        opened = kafka_place.settings().blobs
+        assert opened is not None
+        blobs = opened()
         blobs.delete(list(blobs.list()))
         found = list(inspecting.walk(0))
         assert [each.position for each in found] == list(range(1, 31))
