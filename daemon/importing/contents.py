@@ -12,16 +12,18 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from msgspec.structs import replace
 
+from daemon.export.bundles import without
 from daemon.importing.destination import Destination
-from daemon.importing.merged import names_of, unchanged_files, without_files
 from daemon.importing.options import Options
+from daemon.importing.recognised import names_of, unchanged_files
 from daemon.importing.refusals import ContentMissing
 from daemon.importing.resolved import Plan
 from events.aip.model import Aip, BitstreamRow, Uuid
+from events.aip.order import canonical
 from events.blobs import Digests
 from events.errors import BlobMissing, ChecksumMismatch
 from events.package import Package
@@ -86,7 +88,7 @@ class Contents:
             raise ContentMissing(f"{self.package.path}: no content of {shown}")
         if self.options.unauthorized == "skip":
             self.plan.notes.append(f"without content, left out: {shown}")
-            return without_files(aip, lacking)
+            return _without_files(aip, lacking)
         self.plan.notes.append(f"without content, made empty: {shown}")
         for uuid in lacking:
             self._openings[uuid] = lambda: io.BytesIO(b"")
@@ -142,3 +144,14 @@ def _true(row: BitstreamRow, found: Digests) -> BitstreamRow:
     if row.checksum:
         return replace(row, size=found.size)
     return replace(row, size=found.size, checksum=found.md5 or None, checksum_algorithm="MD5" if found.md5 else None)
+
+
+def _without_files(aip: Aip, gone: set[Uuid]) -> Aip:
+    """An object without those files, the others moved up."""
+    aip = without(aip, set(), gone)
+    changed: dict[str, Any] = {}
+    for name in ("community", "collection"):
+        container = getattr(aip, name)
+        if container is not None and container.logo in gone:
+            changed[name] = replace(container, logo=None)
+    return canonical(replace(aip, **changed))

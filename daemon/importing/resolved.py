@@ -21,9 +21,10 @@ from daemon.importing import documents, formats
 from daemon.importing.adapted import a_copy, filed, under_handle, with_policies, with_times, without
 from daemon.importing.destination import Known, type_key
 from daemon.importing.fields import new_fields, new_types
-from daemon.importing.merged import merged, same, same_parts
+from daemon.importing.merged import merged, same
 from daemon.importing.options import Mode, Options
 from daemon.importing.people import Account, Accounts
+from daemon.importing.recognised import same_parts
 from daemon.importing.refusals import Contradiction, ParentMissing, ParentRefused
 from daemon.importing.renamed import renamed
 from daemon.target.native.resolve import references
