@@ -11,18 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-import psycopg2
 from msgspec.structs import replace
 
+from daemon.apart import two_databases
 from daemon.config import MAIN, Config
 from daemon.config_sections import Source
 from daemon.config_sections import Target as TargetSection
 from daemon.config_table import variable_of
 from daemon.dspace import version
-from daemon.dspace.apart import same_database
-from daemon.dspace.connect import Connection, End, connect, unreachable
+from daemon.dspace.connect import connect, meaning
 from daemon.dspace.facets import Options
 from daemon.failpoint import failpoint
 from daemon.hold import hold
@@ -48,7 +47,7 @@ from daemon.target.reading import NativeReading
 from daemon.target.replay import NativeTarget
 from events.aip.model import Kind, Uuid
 from events.blobs import Blobs, Keys, open_blobs
-from events.errors import ConfigError, PreconditionError, SourceUnreachable, TargetUnreachable, without_password
+from events.errors import ConfigError
 from events.log import Log, kafka_index
 from events.log.kafka_settings import PATIENCE, Settings, place_of
 from events.log.opening import open_log
@@ -181,72 +180,6 @@ class Capturing(NamedTuple):
     state: State
     emitter: Emitter
     bootstrap: Bootstrap
-
-
-@contextmanager
-def meaning(end: End, dsn: str) -> Iterator[None]:
-    """psycopg2's errors of that end, raised as ours: a right that is missing, a connection that is lost."""
-    try:
-        yield
-    except psycopg2.errors.InsufficientPrivilege as error:
-        raise PreconditionError(f"[{end}] {without_password(str(error).strip())}") from error
-    except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
-        raise PreconditionError(
-            f"[{end}] {str(error).strip().splitlines()[0]}",
-            "Somebody changed the database beneath aipstream. `aipstream check` tells what is missing; what is "
-            "aipstream's own is made again at the next start.",
-        ) from error
-    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        raise unreachable(end, dsn, error) from error
-
-
-ONE_DATABASE: Final = (
-    "source and target are one and the same database",
-    "Write the target's own database into [target] dsn, and its own folder into [target] assetstore.",
-)
-
-
-def two_databases(config: Config) -> None:
-    """Raise PreconditionError if the target is the source, which would be overwritten with its own past, or another
-    target, which would be written twice.
-
-    What does not answer is no reason not to replay: it is compared next time. Raises TargetUnreachable.
-    """
-    others = [(table, each.dsn) for table, each in other_targets(config) if each.dsn]
-    if config.target is None or config.target.driver != "native" or not (config.source or others):
-        return
-    with meaning("target", config.target.dsn), closing(connect(config.target.dsn, "target", readonly=True)) as target:
-        if config.source is not None and _one(target, config.source.dsn, "source"):
-            raise PreconditionError(*ONE_DATABASE)
-        for table, dsn in others:
-            if _one(target, dsn, "target"):
-                raise PreconditionError(*one_target(config.table, table))
-
-
-def other_targets(config: Config) -> list[tuple[str, TargetSection]]:
-    """The other targets that the file has, each with how its table is written."""
-    return [(config.renamed(name).table, section) for name, section in config.others.items()]
-
-
-def one_target(one: str, other: str) -> tuple[str, str]:
-    """Message and hint for two targets that are the same."""
-    return f"{other} and {one} are one and the same database", "Leave one of them out, or correct its dsn."
-
-
-def leads_to(config: Config, dsn: str) -> bool:
-    """Whether that dsn of another target leads to this one's database. Raises TargetUnreachable."""
-    section = config.need_target()
-    with meaning("target", section.dsn), closing(connect(section.dsn, "target", readonly=True)) as target:
-        return _one(target, dsn, "target")
-
-
-def _one(target: Connection, dsn: str, end: End) -> bool:
-    """Whether that connection leads to the database of the dsn; not if that does not answer."""
-    try:
-        with closing(connect(dsn, end, readonly=True)) as other:
-            return same_database(target, other)
-    except (SourceUnreachable, TargetUnreachable, psycopg2.OperationalError):
-        return False
 
 
 def sites_of(log: Log) -> set[Uuid]:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import psycopg2
 
+from daemon.apart import ONE_DATABASE, leads_to, one_target, other_targets
 from daemon.config import Config
 from daemon.config_sections import Source, Target
 from daemon.dspace import coverage, version
@@ -25,15 +26,11 @@ from daemon.dspace.connect import Connection, connect
 from daemon.dspace.tables import VERSIONS, content_tables
 from daemon.dspace.version import Repository
 from daemon.parts import (
-    ONE_DATABASE,
     blobs_of,
     in_kafka,
     indexer_of,
     kafka_settings,
-    leads_to,
     log_of,
-    one_target,
-    other_targets,
     packager_folder,
     state_path,
     stores_of,

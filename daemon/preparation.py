@@ -11,11 +11,12 @@ from typing import NamedTuple
 import psycopg2
 import psycopg2.errors
 
+from daemon.apart import two_databases
 from daemon.config import Config
 from daemon.config_sections import Source, Target
 from daemon.dspace import version
-from daemon.dspace.connect import connect
-from daemon.parts import blobs_of, log_of, meaning, packager_folder, state_of, state_path, two_databases
+from daemon.dspace.connect import connect, meaning
+from daemon.parts import blobs_of, log_of, packager_folder, state_of, state_path
 from daemon.source import publication
 from daemon.target import ledger
 from daemon.target.packager import readiness

@@ -12,8 +12,7 @@ from contextlib import closing
 from typing import Final, NamedTuple
 
 from daemon.config import Config
-from daemon.dspace.connect import connect
-from daemon.parts import meaning
+from daemon.dspace.connect import connect, meaning
 from daemon.target import ledger
 from daemon.verify import Difference, recheck
 from events.aip.model import Kind

@@ -91,9 +91,8 @@ def _losses(session: Session, driver: Any, *, strict: bool) -> None:  # noqa: AN
 
 def _version(config: Config) -> tuple[str, bool]:
     """The release of the target as far as it is known, and whether it is only supposed."""
-    from daemon.dspace.connect import connect
+    from daemon.dspace.connect import connect, meaning
     from daemon.dspace.version import probe
-    from daemon.parts import meaning
     from events.errors import SourceUnreachable, TargetUnreachable
 
     for end, section in (("target", config.target), ("source", config.source)):
@@ -109,10 +108,10 @@ def _version(config: Config) -> tuple[str, bool]:
 
 
 def _expected(config: Config, pair: Pair, progress: Progress) -> Expected:
-    from daemon.dspace.connect import connect
+    from daemon.dspace.connect import connect, meaning
     from daemon.dspace.version import probe
     from daemon.losses.ahead import in_database, in_log
-    from daemon.parts import log_of, meaning
+    from daemon.parts import log_of
 
     if config.source is None:
         with closing(log_of(config)) as log:

@@ -27,9 +27,8 @@ def sequences(session: Session, dry_run: bool, as_json: bool) -> None:
     from contextlib import closing
 
     from daemon.dspace import version
-    from daemon.dspace.connect import connect
+    from daemon.dspace.connect import connect, meaning
     from daemon.dspace.sequences import advance
-    from daemon.parts import meaning
 
     with meaning("target", target.dsn), closing(connect(target.dsn, "target", readonly=dry_run)) as connection:
         version.probe(connection)

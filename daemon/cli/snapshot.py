@@ -68,9 +68,8 @@ def _would(session: Session) -> None:
     from contextlib import closing
 
     from daemon.dspace import fingerprint, version
-    from daemon.dspace.connect import connect
+    from daemon.dspace.connect import connect, meaning
     from daemon.dspace.facets import Options, query
-    from daemon.parts import meaning
     from daemon.source import slot
 
     config = session.config

@@ -5,12 +5,22 @@ Invariant: dates and instants are printed and read as ISO in UTC, whatever the s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import psycopg2
+import psycopg2.errors
 import psycopg2.extensions
 
-from events.errors import AipstreamError, ConfigError, SourceUnreachable, TargetUnreachable, without_password
+from events.errors import (
+    AipstreamError,
+    ConfigError,
+    PreconditionError,
+    SourceUnreachable,
+    TargetUnreachable,
+    without_password,
+)
 
 Connection = psycopg2.extensions.connection
 End = Literal["source", "target"]
@@ -28,6 +38,23 @@ def unreachable(end: End, dsn: str, error: Exception) -> AipstreamError:
     """The error of that end for a connection that could not be made or was lost."""
     message = f"[{end}] {without_password(dsn)}: {without_password(str(error).strip())}"
     return (SourceUnreachable if end == "source" else TargetUnreachable)(message)
+
+
+@contextmanager
+def meaning(end: End, dsn: str) -> Iterator[None]:
+    """psycopg2's errors of that end, raised as ours: a right that is missing, a connection that is lost."""
+    try:
+        yield
+    except psycopg2.errors.InsufficientPrivilege as error:
+        raise PreconditionError(f"[{end}] {without_password(str(error).strip())}") from error
+    except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
+        raise PreconditionError(
+            f"[{end}] {str(error).strip().splitlines()[0]}",
+            "Somebody changed the database beneath aipstream. `aipstream check` tells what is missing; what is "
+            "aipstream's own is made again at the next start.",
+        ) from error
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise unreachable(end, dsn, error) from error
 
 
 def connect(dsn: str, end: End, *, readonly: bool | None = None) -> Connection:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 from daemon.config import Config
+from daemon.dspace.connect import meaning
 from daemon.hold import hold
 from daemon.importing.destination import Destination
 from daemon.importing.into_log import SOURCE, LogDestination
 from daemon.importing.into_target import TargetDestination
 from daemon.importing.options import Options
-from daemon.parts import blobs_of, lock_path, log_of, meaning
+from daemon.parts import blobs_of, lock_path, log_of
 from events.blobs import Blobs
 from events.errors import ConfigError, PreconditionError
 from events.log import Log

@@ -16,10 +16,10 @@ from typing import Final
 
 from daemon.config import Config
 from daemon.dspace import fingerprint, version
-from daemon.dspace.connect import connect
+from daemon.dspace.connect import connect, meaning
 from daemon.dspace.facets import Options
 from daemon.hold import hold
-from daemon.parts import Capturing, lock_path, meaning, state_of
+from daemon.parts import Capturing, lock_path, state_of
 from daemon.source import Touched
 from daemon.source.emitter import PUT_ORDER, Pending, instant, snapshot_of
 from daemon.source.state import Known, State
