@@ -41,7 +41,7 @@ def check(session: Session, losses: bool, driver: Any, strict: bool, as_json: bo
         return
     if driver or strict:
         raise click.UsageError("--driver and --strict are for --losses")
-    from daemon.preconditions import preconditions
+    from daemon.preconditions.looking import preconditions
     from events.errors import PreconditionError
 
     found = preconditions(session.config)

@@ -1,8 +1,4 @@
-"""Everything that capture and replay need, looked at one by one on both ends, with the way to mend each.
-
-Invariant: nothing is changed (in a bucket an object is written and removed again, for its rights can be found out in
-no other way), and one thing that is missing hides no other: every part that can be looked at is.
-"""
+"""All preconditions, looked at one by one: of log, blob store and state, of the source, and of each target."""
 
 from __future__ import annotations
 
@@ -12,16 +8,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import psycopg2
 
-from daemon.apart import ONE_DATABASE, leads_to, one_target, other_targets
 from daemon.config import Config
 from daemon.config_sections import Source, Target
 from daemon.dspace import coverage, version
-from daemon.dspace.apart import same_database
 from daemon.dspace.connect import Connection, connect
 from daemon.dspace.tables import VERSIONS, content_tables
 from daemon.dspace.version import Repository
@@ -35,19 +29,16 @@ from daemon.parts import (
     state_path,
     stores_of,
 )
+from daemon.preconditions import Precondition, Where, pairs
 from daemon.source import checks
 from daemon.target import ledger
 from daemon.target.packager import readiness
 from events.blobs import Probing
 from events.errors import AipstreamError
 
-Where = str
-"""`log`, `source`, `target` or `both`; of several targets the name of the one that it is about."""
-
 Seen = Repository | Literal["may not be read"] | None
 """What was found behind a dsn: a DSpace, one that may not be read, or none."""
 
-_FAMILIES: Final = ("7.6", "8", "9", "10")
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _OLDEST: Final = 110_000
 """The first PostgreSQL that has hashtextextended."""
@@ -68,28 +59,6 @@ _SEQUENCES: Final = """
 _ACCOUNT: Final = """
     SELECT quote_ident(current_user), quote_ident(current_database()),
            has_database_privilege(current_database(), 'CREATE')"""
-_LEVELS: Final = "SELECT count(*) FROM metadatavalue WHERE security_level IS NOT NULL"
-
-_OWN: Final = """
-    SELECT o.uuid::text, (SELECT h.handle FROM handle h WHERE h.resource_id = o.uuid ORDER BY h.handle_id LIMIT 1)
-    FROM (SELECT uuid FROM item WHERE in_archive OR withdrawn UNION ALL SELECT uuid FROM collection
-          UNION ALL SELECT uuid FROM community) o"""
-_NOT_APPLIED: Final = " WHERE NOT EXISTS (SELECT FROM aipstream.ledger l WHERE l.uuid = o.uuid)"
-_FOREIGN: Final = """
-    SELECT count(*) FILTER (WHERE NOT EXISTS (SELECT FROM dspaceobject d WHERE d.uuid = w.uuid)),
-           count(*) FILTER (WHERE EXISTS (SELECT FROM handle h WHERE h.handle = w.handle AND h.resource_id <> w.uuid))
-    FROM unnest(%s::uuid[], %s::text[]) w(uuid, handle)"""
-"""Of objects of the target: how many the source does not know, and how many have a handle of another object there."""
-
-
-class Precondition(NamedTuple):
-    """One thing: where, whether it holds, what was found, what mends it. Only what is `needed` makes a check fail."""
-
-    where: Where
-    ok: bool
-    what: str
-    mend: str = ""
-    needed: bool = True
 
 
 def preconditions(config: Config) -> list[Precondition]:
@@ -116,32 +85,12 @@ def _of_target(config: Config, source: Seen) -> list[Precondition]:
         target = _look("target", section.dsn, found)
         found += _guarded("target", lambda: _target(config.need_target(), reached=target is not None))
     if isinstance(source, Repository) and isinstance(target, Repository):
-        found += _guarded("both", lambda: _pair(config, source, target))
+        found += _guarded("both", lambda: pairs.of_source_and_target(config, source, target))
     if isinstance(target, Repository) and config.others:
-        found += _guarded("target", lambda: _apart(config))
+        found += _guarded("target", lambda: pairs.of_targets(config))
     if config.index.mode != "none":
         found += _guarded("target", lambda: _index(config))
     return found
-
-
-def _apart(config: Config) -> Iterator[Precondition]:
-    """Whether another target is the same database, or has the same assetstore."""
-    section = config.need_target()
-    for table, other in other_targets(config):
-        same = bool(other.dsn) and leads_to(config, other.dsn)
-        yield (
-            Precondition("target", not same, *one_target(config.table, table))
-            if same
-            else Precondition("target", True, f"another database than {table}")
-        )
-        with suppress(OSError):
-            if other.assetstore and Path(section.assetstore).samefile(other.assetstore):
-                yield Precondition(
-                    "target",
-                    False,
-                    f"its assetstore is that of {table}",
-                    f"Give each target a folder of its own: {config.table} assetstore.",
-                )
 
 
 def _guarded(where: Where, look: Callable[[], Iterator[Precondition]]) -> Iterator[Precondition]:
@@ -336,79 +285,4 @@ def _index(config: Config) -> Iterator[Precondition]:
             f"[index] url {config.index.url}: the password travels unencrypted",
             "Use the server's https:// address.",
             needed=False,
-        )
-
-
-def _pair(config: Config, source: Repository, target: Repository) -> Iterator[Precondition]:
-    with (
-        closing(connect(config.need_target().dsn, "target", readonly=True)) as one,
-        closing(connect(config.need_source().dsn, "source")) as other,
-    ):
-        if same_database(one, other):
-            yield Precondition("both", False, *ONE_DATABASE)
-            return
-        yield from _strangers(one, other)
-    older = _FAMILIES.index(target.family) < _FAMILIES.index(source.family)
-    yield Precondition(
-        "both",
-        True,
-        f"from DSpace {source.family} to DSpace {target.family}"
-        + (": an older one, which cannot hold everything" if older else ""),
-    )
-    if source.has_security_level and not target.has_security_level:
-        with closing(connect(config.need_source().dsn, "source")) as connection, connection.cursor() as cursor:
-            cursor.execute(_LEVELS)
-            (levels,) = cursor.fetchone() or (0,)
-        yield Precondition(
-            "both",
-            not levels,
-            f"{levels:,} metadata values have a security level, which DSpace "
-            f"{target.family} cannot hold: it would be lost",
-            "Upgrade the target to DSpace 10.",
-            needed=False,
-        )
-    same = source.prefix == target.prefix
-    yield Precondition(
-        "both",
-        same,
-        f"handle prefix {source.prefix} on the source, {target.prefix} on the target",
-        "Handles are kept as they are; set handle.prefix of the target to the source's, so that new "
-        "handles continue them.",
-        needed=False,
-    )
-    with suppress(OSError):
-        if Path(config.need_source().assetstore).samefile(config.need_target().assetstore):
-            yield Precondition(
-                "both",
-                False,
-                "both assetstores are the same folder",
-                "Give the target a folder of its own: [target] assetstore.",
-            )
-
-
-def _strangers(target: Connection, source: Connection) -> Iterator[Precondition]:
-    """What tells that the target is another repository, or that both ends were exchanged."""
-    if ledger.exists(source):
-        yield Precondition(
-            "both",
-            False,
-            "the source's database has schema aipstream: it was a target itself",
-            "If source and target were exchanged by mistake, correct the configuration before anything is overwritten.",
-            needed=False,
-        )
-    with target.cursor() as cursor:
-        cursor.execute(_OWN + (_NOT_APPLIED if ledger.exists(target) else ""))
-        own = cursor.fetchall()
-    with source.cursor() as cursor:
-        cursor.execute(_FOREIGN, ([uuid for uuid, _ in own], [handle for _, handle in own]))
-        strange, clashes = cursor.fetchone() or (0, 0)
-    if strange or clashes:
-        yield Precondition(
-            "both",
-            False,
-            f"{strange:,} communities, collections and items of the target are not on the source and stay as they are"
-            + (f"; {clashes:,} would lose their handles to objects of the source" if clashes else ""),
-            "Unless it is meant to be so: begin with a freshly installed target or a restored copy of the source, and "
-            "back this one up.",
-            needed=bool(clashes),
         )
