@@ -11,32 +11,32 @@ Invariants:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
 
 import psycopg2
 import psycopg2.errors
 
-from daemon.dspace import sequences, snapshot, version
+from daemon.dspace import sequences, version
 from daemon.dspace.connect import connect, unreachable
 from daemon.dspace.facets import Options
 from daemon.failpoint import failpoint
-from daemon.importing.destination import Opener, Refused, Registry
+from daemon.importing.destination import Opener, Refused
 from daemon.importing.into_log import completed
-from daemon.importing.overlay import Overlay, Put
+from daemon.importing.overlay import Put
 from daemon.importing.refusals import ParentMissing
+from daemon.importing.target_known import TargetKnown
 from daemon.losses import Loss
 from daemon.target import batch, ledger, reindex
 from daemon.target.files import Assetstore, Wanted, contents
 from daemon.target.native import missing_parents, write
-from events.aip.model import Aip, Format, Kind, Uuid
+from events.aip.model import Aip, Kind, Uuid
 from events.blobs import Blobs, Digests
 from events.errors import AipstreamError, BlobMissing, PreconditionError, StorageUnusable, TargetUnreachable
 from events.event import Event, Type
 from events.instants import now
 
-_TYPES: Final = {2: Kind.ITEM, 3: Kind.COLLECTION, 4: Kind.COMMUNITY, 5: Kind.SITE, 6: Kind.GROUP, 7: Kind.PERSON}
 _CHUNK: Final = 1 << 20
 _ATTEMPTS: Final = 5
 _RETRIED: Final = (
@@ -45,45 +45,6 @@ _RETRIED: Final = (
     psycopg2.errors.LockNotAvailable,
 )
 
-_KIND: Final = """
-    SELECT 'item' FROM item WHERE uuid = %(uuid)s UNION ALL SELECT 'collection' FROM collection WHERE uuid = %(uuid)s
-    UNION ALL SELECT 'community' FROM community WHERE uuid = %(uuid)s
-    UNION ALL SELECT 'site' FROM site WHERE uuid = %(uuid)s
-    UNION ALL SELECT 'group' FROM epersongroup WHERE uuid = %(uuid)s
-    UNION ALL SELECT 'person' FROM eperson WHERE uuid = %(uuid)s"""
-
-_TAKEN: Final = """
-    WITH own(uuid) AS (
-      SELECT i.uuid FROM collection c JOIN item i ON i.uuid = c.template_item_id WHERE c.uuid = %(owner)s
-      UNION ALL SELECT %(owner)s),
-    bundles(uuid) AS (SELECT ib.bundle_id FROM item2bundle ib JOIN own ON own.uuid = ib.item_id),
-    mine(uuid) AS (
-      TABLE own UNION ALL TABLE bundles
-      UNION ALL SELECT bb.bitstream_id FROM bundle2bitstream bb JOIN bundles b ON b.uuid = bb.bundle_id
-      UNION ALL SELECT logo_bitstream_id FROM collection WHERE uuid = %(owner)s
-      UNION ALL SELECT logo_bitstream_id FROM community WHERE uuid = %(owner)s)
-    SELECT d.uuid::text FROM dspaceobject d WHERE d.uuid = ANY (%(parts)s::uuid[])
-      AND NOT EXISTS (SELECT FROM mine WHERE mine.uuid = d.uuid)"""
-
-_BELOW: Final = """
-    SELECT child_comm_id::text FROM community2community WHERE parent_comm_id = %(uuid)s
-    UNION SELECT collection_id::text FROM community2collection WHERE community_id = %(uuid)s
-    UNION SELECT uuid::text FROM item WHERE owning_collection = %(uuid)s"""
-
-_FIELDS: Final = """
-    SELECT concat(s.short_id, '.', f.element, '.' || nullif(f.qualifier, ''))
-    FROM metadatafieldregistry f JOIN metadataschemaregistry s USING (metadata_schema_id)"""
-
-_FORMATS: Final = """
-    SELECT b.short_description, b.mimetype, b.description, b.support_level, b.internal,
-           array_remove(array_agg(e.extension ORDER BY e.extension), NULL)
-    FROM bitstreamformatregistry b LEFT JOIN fileextension e USING (bitstream_format_id)
-    WHERE b.short_description IS NOT NULL GROUP BY b.bitstream_format_id"""
-
-_TYPES_OF_RELATIONS: Final = """
-    SELECT l.label, t.leftward_type, t.rightward_type, r.label FROM relationship_type t
-    JOIN entity_type l ON l.id = t.left_type JOIN entity_type r ON r.id = t.right_type"""
-
 _HELD: Final = "SELECT uuid::text, checksum, size_bytes, internal_id FROM bitstream WHERE uuid = ANY (%s::uuid[])"
 
 _PREFIX: Final = """
@@ -91,7 +52,7 @@ _PREFIX: Final = """
     WHERE h.handle LIKE '%%/0' ORDER BY h.handle_id LIMIT 1"""
 
 
-class TargetDestination:
+class TargetDestination(TargetKnown):
     """A target's database and assetstore.
 
     `blobs` has contents that packages lack; with `index` what is written is noted in `aipstream.reindex`.
@@ -108,15 +69,14 @@ class TargetDestination:
         prefix: str | None = None,
         dry_run: bool = False,
     ) -> None:
-        self.dsn = dsn
         self.blobs = blobs
         self.index = index
         self.prefix = prefix
         self.dry_run = dry_run
-        self.connection = connect(dsn, "target", readonly=dry_run)
+        connection = connect(dsn, "target", readonly=dry_run)
         try:
-            repository = version.probe(self.connection)
-            self._reading = Options(repository.has_security_level, False, passwords, False)
+            repository = version.probe(connection)
+            super().__init__(dsn, connection, Options(repository.has_security_level, False, passwords, False))
             self._writing = self._reading._replace(aliased=True)
             self.assetstore = Assetstore(assetstore)
             if not dry_run:
@@ -128,125 +88,10 @@ class TargetDestination:
                 self.connection.commit()
                 self.assetstore.clear()
         except BaseException:
-            self.connection.close()
+            connection.close()
             raise
-        self._overlay = Overlay()
-        self._found: dict[tuple[str, str], Uuid] = {}
-        self._kinds: dict[Uuid, Kind] = {}
-        self._registry_read: Registry | None = None
         self._losses: list[Loss] = []
         self._unmet: dict[tuple[Uuid, Kind, str | None], set[Uuid]] = {}
-
-    # --- what is there ----------------------------------------------------------------------------------------------
-
-    def _rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        try:
-            with self.connection.cursor() as cursor:
-                cursor.execute(sql, values)
-                return cursor.fetchall()
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            raise unreachable("target", self.dsn, error) from error
-
-    def kind_of(self, uuid: Uuid) -> Kind | None:
-        """By the tables of objects."""
-        if uuid in self._overlay.aips:
-            return self._overlay.aips[uuid].kind
-        if uuid not in self._kinds:
-            rows = self._rows(_KIND, {"uuid": uuid})
-            if not rows:
-                return None
-            kind = Kind(rows[0][0])
-            if kind is Kind.ITEM:
-                return kind
-            self._kinds[uuid] = kind
-        return self._kinds[uuid]
-
-    def holder(self, handle: str) -> tuple[Kind, Uuid] | None:
-        """By table `handle`."""
-        if handle in self._overlay.handles:
-            return self._overlay.handles[handle]
-        rows = self._rows(
-            "SELECT resource_type_id, resource_id::text FROM handle WHERE handle = %s AND resource_id IS NOT NULL",
-            [handle],
-        )
-        return (_TYPES[rows[0][0]], rows[0][1]) if rows else None
-
-    def site(self) -> Uuid | None:
-        """The one there is."""
-        rows = self._rows("SELECT uuid::text FROM site")
-        return rows[0][0] if rows else None
-
-    def person(self, name: str) -> Uuid | None:
-        """By e-mail address or netid."""
-        mine = self._overlay.people
-        return (
-            mine.get(name.lower())
-            or mine.get(name)
-            or self._one(
-                "SELECT uuid::text FROM eperson WHERE lower(email) = lower(%s) OR netid = %s "
-                "ORDER BY lower(email) IS NOT DISTINCT FROM lower(%s) DESC LIMIT 1",
-                "person",
-                name,
-                3,
-            )
-        )
-
-    def group(self, name: str) -> Uuid | None:
-        """By name."""
-        return self._overlay.groups.get(name) or self._one(
-            "SELECT uuid::text FROM epersongroup WHERE name = %s", "group", name
-        )
-
-    def _one(self, sql: str, kind: str, name: str, times: int = 1) -> Uuid | None:
-        if (kind, name) not in self._found:
-            rows = self._rows(sql, [name] * times)
-            if not rows:
-                return None
-            self._found[kind, name] = rows[0][0]
-        return self._found[kind, name]
-
-    def aip(self, uuid: Uuid) -> Aip | None:
-        """As its rows are."""
-        if uuid in self._overlay.aips:
-            return self._overlay.aips[uuid]
-        kind = self.kind_of(uuid)
-        for each in (Kind.REGISTRY, Kind.TOMBSTONE) if kind is None else (kind,):
-            aip = snapshot.read(self.connection, each, [uuid], self._reading).get(uuid)
-            if aip is not None:
-                aip.names = []
-                return aip
-        return None
-
-    def registry(self) -> Registry:
-        """The tables of the registries, with what is about to be added."""
-        if self._registry_read is None:
-            fields = frozenset(str(name) for (name,) in self._rows(_FIELDS))
-            schemas = self._rows("SELECT short_id, namespace FROM metadataschemaregistry WHERE short_id IS NOT NULL")
-            formats = {
-                str(name): Format(str(name), mimetype, description, support or 0, bool(internal), tuple(extensions))
-                for name, mimetype, description, support, internal, extensions in self._rows(_FORMATS)
-            }
-            types = frozenset(
-                (left, leftward, rightward, right)
-                for left, leftward, rightward, right in self._rows(_TYPES_OF_RELATIONS)
-            )
-            self._registry_read = Registry(fields, {str(name): str(uri) for name, uri in schemas}, formats, types)
-        return self._registry_read
-
-    def taken(self, parts: Sequence[Uuid], owner: Uuid) -> set[Uuid]:
-        """By `dspaceobject` and what hangs on the owner."""
-        if not parts:
-            return set()
-        mine = {part for part in parts if self._overlay.parts.get(part, owner) != owner}
-        rows = self._rows(_TAKEN, {"owner": owner, "parts": list(parts)})
-        own = {part for part in parts if self._overlay.parts.get(part) == owner}
-        return mine | {str(uuid) for (uuid,) in rows} - own
-
-    def held_below(self, uuid: Uuid) -> set[Uuid]:
-        """By the tables of structure."""
-        return {str(child) for (child,) in self._rows(_BELOW, {"uuid": uuid})}
-
-    # --- what is written --------------------------------------------------------------------------------------------
 
     def mint(self) -> str:
         """As DSpace does it: its own prefix, and the next of `handle_seq` that is free."""
