@@ -16,19 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
 from daemon.importing.merged import merged, same
+from daemon.importing.names import Names
 from daemon.importing.options import Mode
 from daemon.importing.renamed import renamed
 from events.aip.model import Aip, Kind, Member, Uuid, derived_uuid
 from events.aip.rights import ADMINISTRATOR, ANONYMOUS
 from events.errors import AlreadyThere, UnknownField
-
-if TYPE_CHECKING:
-    from daemon.importing.resolved import Resolver
 
 
 @dataclass
@@ -48,15 +46,15 @@ class Account:
 
 
 class Accounts:
-    """Plans the people and groups of one package after the other, by what `resolver` knows of the run."""
+    """Plans the people and groups of one package after the other, by what is known of the run."""
 
-    def __init__(self, resolver: Resolver) -> None:
-        self.resolver = resolver
+    def __init__(self, names: Names) -> None:
+        self.names = names
         self.made: set[Uuid] = set()
         """What this run has made: it may still be completed by it, in any mode."""
 
     def plan(self, aips: Sequence[Aip]) -> list[Account]:
-        """What becomes of each of them, people before groups. Whom the document means is known to the resolver then."""
+        """What becomes of each of them, people before groups. Whom the document means is among the names then."""
         accounts = [self._identified(aip) for aip in _members_first(aips)]
         for account in accounts:
             if account.action != "refuse" and not (account.later and not account.name):
@@ -64,7 +62,7 @@ class Accounts:
         return accounts
 
     def _identified(self, aip: Aip) -> Account:
-        resolver, known = self.resolver, self.resolver.known
+        run, known = self.names, self.names.known
         if aip.person is not None:
             row = aip.person
             name = row.email or row.netid or aip.uuid
@@ -72,7 +70,7 @@ class Accounts:
         else:
             assert aip.group is not None  # noqa: S101 - people are persons and groups
             said = aip.group.name or ""
-            translated = resolver.group_name(said)
+            translated = run.group_name(said)
             if translated is None:
                 return Account(
                     "keep", aip.kind, aip.uuid, "", aip, later=True, notes=[f"group {said!r}: no such object"]
@@ -83,34 +81,34 @@ class Accounts:
         if here is None:
             there = known.kind_of(aip.uuid)
             renamed_group = aip.group is not None and aip.group.name != name
-            if there is aip.kind and not renamed_group and resolver.options.mode is not Mode.SUBMIT:
+            if there is aip.kind and not renamed_group and run.options.mode is not Mode.SUBMIT:
                 here = aip.uuid
             uuid = here or (
                 aip.uuid if there is None and not renamed_group else derived_uuid(f"import/{aip.uuid}/{name}")
             )
         else:
             uuid = here
-        resolver.objects[aip.uuid] = uuid
+        run.objects[aip.uuid] = uuid
         return Account("keep" if here else "create", aip.kind, uuid, name, aip)
 
     def _planned(self, account: Account) -> None:
-        resolver, mode = self.resolver, self.resolver.options.mode
+        run, mode = self.names, self.names.options.mode
         exists = account.action == "keep"
         completed = account.uuid in self.made
         if exists and not completed and (mode in (Mode.KEEP, Mode.SUBMIT)):
             return
         incoming = self._here(account)
         try:
-            account.registries = resolver.fields_of(incoming, account.name)
+            account.registries = run.fields_of(incoming, account.name)
         except UnknownField as error:
             account.action, account.error = "refuse", error
             return
         if not exists:
             account.aip = incoming
             return
-        present = resolver.known.aip(account.uuid)
-        after = incoming if present is None else merged(present, incoming, whole=False, now=resolver.now)
-        if present is not None and same(after, present, passwords=resolver.options.passwords):
+        present = run.known.aip(account.uuid)
+        after = incoming if present is None else merged(present, incoming, whole=False, now=run.now)
+        if present is not None and same(after, present, passwords=run.options.passwords):
             account.action = "unchanged"
         elif mode is Mode.REPLACE or completed or (present is not None and _only_lacks_members(present, after)):
             account.action, account.aip = "replace", after
@@ -122,10 +120,10 @@ class Accounts:
 
     def _here(self, account: Account) -> Aip:
         """The person or group with this place's UUIDs and name."""
-        aip, resolver = account.source, self.resolver
+        aip, run = account.source, self.names
         changed: dict[str, Any] = {"names": []}
         mapping = {aip.uuid: account.uuid}
-        if aip.person is not None and not resolver.options.passwords:
+        if aip.person is not None and not run.options.passwords:
             changed["person"] = replace(aip.person, password=None, salt=None, digest_algorithm=None)
         if aip.group is not None:
             changed["group"] = replace(aip.group, name=account.name)
@@ -133,7 +131,7 @@ class Accounts:
             for rows, kind in (("persons_in", Kind.PERSON), ("groups_in", Kind.GROUP)):
                 kept: list[Member] = []
                 for member in getattr(aip, rows):
-                    here = resolver.far(kind, member.other, names.get(member.other))
+                    here = run.far(kind, member.other, names.get(member.other))
                     if here is not None and here != account.uuid:
                         mapping[member.other] = here
                         kept.append(member)
@@ -146,8 +144,8 @@ class Accounts:
         changed["policies"] = [
             row
             for row in aip.policies
-            if (row.group is None or resolver.known.kind_of(row.group))
-            and (row.person is None or resolver.known.kind_of(row.person))
+            if (row.group is None or run.known.kind_of(row.group))
+            and (row.person is None or run.known.kind_of(row.person))
         ]
         return renamed(replace(aip, **changed), mapping)
 
