@@ -17,9 +17,8 @@ import psycopg2
 import psycopg2.errors
 import structlog
 
-from daemon.dspace import sequences, version
-from daemon.dspace.connect import Connection, connect, unreachable
-from daemon.dspace.facets import Options
+from daemon.dspace import sequences
+from daemon.dspace.connect import Connection, unreachable
 from daemon.failpoint import failpoint
 from daemon.losses import Loss
 from daemon.losses.summary import merged
@@ -28,6 +27,7 @@ from daemon.target.applied import Applied, EditedOnTarget, ParentMissing
 from daemon.target.batch import Ahead, Decided, Drifted, OnDrift, Put, decide, newest, parked
 from daemon.target.drift import digests, edited
 from daemon.target.files import Assetstore
+from daemon.target.held import Held
 from daemon.target.native import match, missing_parents, write
 from daemon.target.placing import place
 from daemon.target.retries import with_retries
@@ -35,14 +35,12 @@ from events.aip.model import Kind, Uuid
 from events.blobs import Blobs
 from events.errors import (
     AipstreamError,
-    GapInLog,
     Locked,
     PreconditionError,
     StorageUnusable,
     TargetUnreachable,
     UnknownField,
 )
-from events.event import Position
 from events.log import Entry, Log
 
 logger = structlog.get_logger(__name__)
@@ -54,7 +52,7 @@ _OF_ALL = (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTra
 """No fault of one object: every other one would meet it too, and be parked."""
 
 
-class NativeTarget:
+class NativeTarget(Held):
     """One target database with its assetstore. Not safe for use from several threads."""
 
     def __init__(
@@ -70,90 +68,16 @@ class NativeTarget:
         indexed: bool = False,
     ) -> None:
         """`indexed`: a search index has to be told what changes, so that is noted (`daemon.target.reindex`)."""
-        self.dsn = dsn
-        self.assetstore = Assetstore(assetstore)
+        super().__init__(dsn, Assetstore(assetstore), log, passwords=passwords, drafts=drafts)
         self.blobs = blobs
-        self.log = log
         self.width = 1
         self.on_drift = on_drift
         self.indexed = indexed
-        self._settings = (passwords, drafts)
-        self._connection: Connection | None = None
-        self._options: Options | None = None
         self._ahead: Ahead = {}
-        self._resumed = False
-
-    # --- the connection -------------------------------------------------------------------------------------------
-
-    @property
-    def connection(self) -> Connection:
-        """The target's connection, made when first needed, with the replayer's lock and the ledger in place."""
-        if self._connection is None or self._connection.closed:
-            self._connection, self._options = self._open()
-            self._resumed = False
-        return self._connection
-
-    def _open(self) -> tuple[Connection, Options]:
-        connection = connect(self.dsn, "target")
-        try:
-            repository = version.probe(connection)
-            ledger.create(connection)
-            connection.commit()
-            ledger.lock(connection)
-            ledger.fence(connection)
-            ledger.adopt(connection, self.log.identity)
-            connection.commit()
-            self.assetstore.clear()
-        except BaseException:
-            connection.close()
-            raise
-        return connection, self._options_of(repository)
-
-    def _options_of(self, repository: version.Repository) -> Options:
-        passwords, drafts = self._settings
-        return Options(repository.has_security_level, True, passwords, drafts)
-
-    @property
-    def options(self) -> Options:
-        """How digests are computed here."""
-        self.connection  # noqa: B018 - connecting is what finds the options
-        assert self._options is not None  # noqa: S101 - set together with the connection
-        return self._options
-
-    def close(self) -> None:
-        """Give the connection, and with it the lock, back."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def position(self) -> Position:
-        """Up to where the log has been applied."""
-        place = ledger.position(self.connection, self.log.identity)
-        self.connection.rollback()
-        return place
-
-    def begun(self) -> Position:
-        """Where the window ends that was begun last; what is up to there has to be taken in one batch."""
-        until = ledger.begun(self.connection, self.log.identity)
-        self.connection.rollback()
-        return until
+        self._resumed: Connection | None = None
 
     def expect(self, entries: Sequence[Entry]) -> None:
         """What will be applied after the next batch. One process alone has it decoded by a thread (`ahead`)."""
-
-    def recognise_log(self) -> None:
-        """Raise GapInLog if the log is not the one that was applied up to the position: a copy of it that was restored
-        from an earlier moment and went on otherwise, say.
-        """
-        place = self.position()
-        applied = ledger.last_event(self.connection, self.log.identity)
-        self.connection.rollback()
-        if place and applied and self.log.id_at(place) != applied:
-            raise GapInLog(
-                f"the log has another event at position {place} than the one that was applied to the target",
-                "The log was restored from an older copy. Bring back the newest one; or, to go on with this one, "
-                "take a new snapshot, drop the schema aipstream on the target and replay: what is equal stays.",
-            )
 
     # --- batches ----------------------------------------------------------------------------------------------------
 
@@ -175,8 +99,8 @@ class NativeTarget:
         """
         overdue = ledger.overdue(self.connection)
         self.connection.rollback()
-        done = self._again(overdue) if overdue and not self._resumed else Applied()
-        self._resumed = True
+        done = self._again(overdue) if overdue and self._resumed is not self.connection else Applied()
+        self._resumed = self.connection
         return done
 
     def retry(self, uuids: Sequence[Uuid] | None = None) -> Applied:
@@ -200,19 +124,6 @@ class NativeTarget:
         """
         refused = [row.uuid for row in self.parked() if row.error == psycopg2.errors.UniqueViolation.__name__]
         return self.retry(refused) if len(refused) > 1 else Applied()
-
-    def discard(self, uuids: Sequence[Uuid]) -> int:
-        """Forget parked events; the objects stay as they are on the target until their next event."""
-        rows = ledger.parked(self.connection, uuids)
-        ledger.unpark(self.connection, [row.uuid for row in rows])
-        self.connection.commit()
-        return len(rows)
-
-    def parked(self, uuids: Sequence[Uuid] | None = None) -> list[ledger.Parked]:
-        """What is parked, or what of `uuids` is; oldest position first."""
-        rows = ledger.parked(self.connection, uuids)
-        self.connection.rollback()
-        return rows
 
     def finish(self) -> list[sequences.SequenceChange]:
         """Move the sequences forward over everything that was written."""
