@@ -25,8 +25,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from events.aip import model
+from events.aip import model, registry_rows
 from events.aip.model import Kind
+from events.aip.row import Row
 
 
 class Options(NamedTuple):
@@ -44,7 +45,7 @@ class Facet(NamedTuple):
     """One list of rows of an object. `digest` is False for what does not make an object another one."""
 
     name: str
-    row: type[model.Row]
+    row: type[Row]
     sql: str
     digest: bool = True
 
@@ -185,7 +186,7 @@ _STORED = Facet("stored", model.Stored, """
     SELECT p.owner::text, b.uuid::text, b.internal_id, b.store_number, NULL::text
     FROM part p JOIN bitstream b ON b.uuid = p.subject""", digest=False)
 
-_FORMATS_USED = Facet("formats", model.Format, """
+_FORMATS_USED = Facet("formats", registry_rows.Format, """
     SELECT DISTINCT p.owner::text, x.short_description, x.mimetype, x.description, x.support_level, x.internal,
            ARRAY(SELECT e.extension::text FROM fileextension e WHERE e.bitstream_format_id = x.bitstream_format_id
                  ORDER BY e.file_extension_id)
@@ -308,33 +309,33 @@ _TASKS = Facet("tasks", model.WorkflowTask, """
 
 # --- registries and tombstones ------------------------------------------------------------------------------
 
-_SCHEMAS = Facet("schemas", model.Schema, """
+_SCHEMAS = Facet("schemas", registry_rows.Schema, """
     SELECT s.owner::text, m.short_id, m.namespace
     FROM scope s JOIN metadataschemaregistry m ON md5('aipstream/schema/' || m.short_id)::uuid = s.owner""")
 
-_FIELDS = Facet("fields", model.Field, """
+_FIELDS = Facet("fields", registry_rows.Field, """
     SELECT s.owner::text, m.short_id, f.element, nullif(f.qualifier, ''), f.scope_note
     FROM scope s JOIN metadataschemaregistry m ON md5('aipstream/schema/' || m.short_id)::uuid = s.owner
       JOIN metadatafieldregistry f ON f.metadata_schema_id = m.metadata_schema_id""")
 
-_FORMATS = Facet("formats", model.Format, """
+_FORMATS = Facet("formats", registry_rows.Format, """
     SELECT s.owner::text, x.short_description, x.mimetype, x.description, x.support_level, x.internal,
            ARRAY(SELECT e.extension::text FROM fileextension e WHERE e.bitstream_format_id = x.bitstream_format_id
                  ORDER BY e.extension COLLATE "C")
     FROM scope s JOIN bitstreamformatregistry x ON s.owner = md5('aipstream/formats')::uuid
     WHERE x.short_description IS NOT NULL""")
 
-_ENTITY_TYPES = Facet("entity_types", model.EntityType, """
+_ENTITY_TYPES = Facet("entity_types", registry_rows.EntityType, """
     SELECT s.owner::text, t.label FROM scope s JOIN entity_type t ON s.owner = md5('aipstream/entities')::uuid""")
 
-_RELATIONSHIP_TYPES = Facet("relationship_types", model.RelationshipType, """
+_RELATIONSHIP_TYPES = Facet("relationship_types", registry_rows.RelationshipType, """
     SELECT s.owner::text, lt.label, rt.label, t.leftward_type, t.rightward_type, t.left_min_cardinality,
            t.left_max_cardinality, t.right_min_cardinality, t.right_max_cardinality, t.copy_to_left, t.copy_to_right,
            t.tilted
     FROM scope s JOIN relationship_type t ON s.owner = md5('aipstream/entities')::uuid
       JOIN entity_type lt ON lt.id = t.left_type JOIN entity_type rt ON rt.id = t.right_type""")
 
-_TOMBSTONE = Facet("tombstone", model.Tombstone, """
+_TOMBSTONE = Facet("tombstone", registry_rows.Tombstone, """
     SELECT s.owner::text, 'handle', h.handle, h.resource_type_id, h.resource_legacy_id, NULL::int
     FROM scope s JOIN handle h ON h.resource_id IS NULL AND md5('aipstream/handle/' || h.handle)::uuid = s.owner
     UNION ALL

@@ -11,7 +11,8 @@ from typing import Any
 
 from daemon.dspace.connect import Connection
 from daemon.dspace.facets import FACETS, REGISTRY_KEYS, SINGLE, Options, query
-from events.aip.model import Aip, Kind, Name, Row, Uuid
+from events.aip.model import Aip, Kind, Name, Uuid
+from events.aip.row import Row
 
 _KEYS = {Kind.REGISTRY: f"SELECT k.owner::text, k.key FROM ({REGISTRY_KEYS}) k JOIN scope s ON s.owner = k.owner"}
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from events.aip.extension import ELEMENTS, SINGLE
-from events.aip.model import Aip, BitstreamRow, ItemRow, Kind, Policy, Row, Uuid, Value
+from events.aip.model import Aip, BitstreamRow, ItemRow, Kind, Policy, Uuid, Value
+from events.aip.row import Row
 
 NAME: Final = "dc.title"
 """The field that holds the name of a bundle or a bitstream."""

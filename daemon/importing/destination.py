@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import BinaryIO, NamedTuple, Protocol
 
 from daemon.losses import Loss
-from events.aip.model import Aip, Field, Format, Kind, Relation, RelationshipType, Uuid
+from events.aip.model import Aip, Kind, Relation, Uuid
+from events.aip.registry_rows import Field, Format, RelationshipType
 from events.blobs import Digests
 
 TypeKey = tuple[str, str, str, str]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from daemon.importing.destination import Registry, TypeKey
-from events.aip.model import Aip, EntityType, Field, Kind, RelationshipType, Schema, derived_uuid
+from events.aip.model import Aip, Kind, derived_uuid
+from events.aip.registry_rows import EntityType, Field, RelationshipType, Schema
 
 
 def new_fields(names: Iterable[str], registry: Registry) -> list[Aip]:

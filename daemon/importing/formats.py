@@ -10,7 +10,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from daemon.importing.destination import Registry
-from events.aip.model import Aip, BitstreamRow, Format, Kind, derived_uuid
+from events.aip.model import Aip, BitstreamRow, Kind, derived_uuid
+from events.aip.registry_rows import Format
 from events.package import Package
 
 UNKNOWN: Final = "Unknown"

@@ -26,9 +26,10 @@ from daemon.importing.destination import Opener, Refused, Registry, field_name, 
 from daemon.importing.overlay import Overlay
 from daemon.losses import Loss
 from daemon.target.native.resolve import references
-from events.aip.model import Aip, Field, Format, GroupRow, Kind, Name, Schema, Uuid
+from events.aip.model import Aip, GroupRow, Kind, Name, Uuid
 from events.aip.named import reference
 from events.aip.parts import parts
+from events.aip.registry_rows import Field, Format, Schema
 from events.aip.rights import ANONYMOUS
 from events.blobs import Blobs, Digests
 from events.errors import ConfigError, PreconditionError

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from events.aip.model import Aip, Row, Uuid
+from events.aip.model import Aip, Uuid
+from events.aip.row import Row
 
 _UUIDS: Final = frozenset(
     {"subject", "uuid", "other", "admin", "logo", "submitters", "template", "submitter", "owning_collection"}

@@ -15,7 +15,8 @@ from daemon.dspace.connect import Connection, unreachable
 from daemon.dspace.facets import Options
 from daemon.importing.destination import Registry
 from daemon.importing.overlay import Overlay
-from events.aip.model import Aip, Format, Kind, Uuid
+from events.aip.model import Aip, Kind, Uuid
+from events.aip.registry_rows import Format
 
 _TYPES: Final = {2: Kind.ITEM, 3: Kind.COLLECTION, 4: Kind.COMMUNITY, 5: Kind.SITE, 6: Kind.GROUP, 7: Kind.PERSON}
 

@@ -15,7 +15,8 @@ from daemon.losses import Loss
 from daemon.losses.found import Found, Parts, difference
 from daemon.losses.recognised import by_name, recognised
 from daemon.losses.said import policies_of, values_of
-from events.aip.model import Aip, Kind, Row
+from events.aip.model import Aip, Kind
+from events.aip.row import Row
 
 _DERIVED: Final = frozenset({"names", "formats", "stored", "values", "policies"})
 """Rows that say nothing of the object itself, and the two that have rules of their own."""

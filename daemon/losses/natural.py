@@ -18,9 +18,10 @@ import msgspec
 
 from events.aip import names
 from events.aip.files import NAME_FIELD
-from events.aip.model import Aip, Kind, Name, Row, Uuid, derived_uuid
+from events.aip.model import Aip, Kind, Name, Uuid, derived_uuid
 from events.aip.named import reference
 from events.aip.order import LISTS, canonical
+from events.aip.row import Row
 
 R = TypeVar("R", bound=Row)
 

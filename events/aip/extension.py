@@ -17,17 +17,18 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 from lxml import etree
 
-from events.aip import markup, model
+from events.aip import markup, model, registry_rows
 from events.aip.markup import AS
+from events.aip.row import Row
 from events.errors import InvalidAip
 
-ELEMENTS: Final[dict[str, tuple[str, type[model.Row]]]] = {
+ELEMENTS: Final[dict[str, tuple[str, type[Row]]]] = {
     "person": ("person", model.PersonRow),
     "group": ("group", model.GroupRow),
     "site": ("site", model.SiteRow),
     "community": ("community", model.CommunityRow),
     "collection": ("collection", model.CollectionRow),
-    "tombstone": ("gone", model.Tombstone),
+    "tombstone": ("gone", registry_rows.Tombstone),
     "items": ("item", model.ItemRow),
     "persons_in": ("person-member", model.Member),
     "groups_in": ("group-member", model.Member),
@@ -49,11 +50,11 @@ ELEMENTS: Final[dict[str, tuple[str, type[model.Row]]]] = {
     "drafts": ("draft", model.Draft),
     "workflow": ("workflow-item", model.WorkflowItem),
     "tasks": ("task", model.WorkflowTask),
-    "schemas": ("schema", model.Schema),
-    "fields": ("field", model.Field),
-    "formats": ("format", model.Format),
-    "entity_types": ("entity-type", model.EntityType),
-    "relationship_types": ("relationship-type", model.RelationshipType),
+    "schemas": ("schema", registry_rows.Schema),
+    "fields": ("field", registry_rows.Field),
+    "formats": ("format", registry_rows.Format),
+    "entity_types": ("entity-type", registry_rows.EntityType),
+    "relationship_types": ("relationship-type", registry_rows.RelationshipType),
     "names": ("name", model.Name),
 }
 """For each field of `Aip` that holds rows: the element of one row (in our namespace), and its class."""
@@ -93,7 +94,7 @@ _CONVERT: Final[dict[object, _Convert]] = {
 }
 
 
-def _columns(row_class: type[model.Row]) -> tuple[_Column, ...]:
+def _columns(row_class: type[Row]) -> tuple[_Column, ...]:
     columns = []
     for field in msgspec.structs.fields(row_class):
         arguments = get_args(field.type)
@@ -119,7 +120,7 @@ _BY_TAG: Final = {
 }
 
 
-def rows(of: Mapping[str, Sequence[model.Row]], owner: model.Uuid, out: list[str]) -> None:
+def rows(of: Mapping[str, Sequence[Row]], owner: model.Uuid, out: list[str]) -> None:
     """Append the elements of all rows, given by the names of the fields of `Aip`; `owner` is the object's UUID."""
     for name, (element, row_class) in ELEMENTS.items():
         found = of.get(name)
@@ -128,7 +129,7 @@ def rows(of: Mapping[str, Sequence[model.Row]], owner: model.Uuid, out: list[str
             out += [_row(row, element, columns, owner) for row in found]
 
 
-def _row(row: model.Row, element: str, columns: tuple[_Column, ...], owner: model.Uuid) -> str:
+def _row(row: Row, element: str, columns: tuple[_Column, ...], owner: model.Uuid) -> str:
     written = [f"<as:{element}"]
     inner = ""
     for column in columns:
@@ -163,9 +164,7 @@ def read_rows(parent: etree._Element, owner: model.Uuid, into: dict[str, list[An
         into.setdefault(name, []).append(_read_row(element, row_class, columns, owner))
 
 
-def _read_row(
-    element: etree._Element, row_class: type[model.Row], columns: tuple[_Column, ...], owner: model.Uuid
-) -> model.Row:
+def _read_row(element: etree._Element, row_class: type[Row], columns: tuple[_Column, ...], owner: model.Uuid) -> Row:
     given: dict[str, str] = dict(element.attrib)  # type: ignore[arg-type]
     arguments: list[Any] = []
     for column in columns:
@@ -205,15 +204,13 @@ def read_text(element: etree._Element, name: str) -> str:
     return markup.need(element, name) if encoded is None else markup.from_base64(encoded, element)
 
 
-def whole(
-    aip: model.Aip, stated: Mapping[str, Sequence[model.Row]] | None, out: list[str], namespace: bool = False
-) -> None:
+def whole(aip: model.Aip, stated: Mapping[str, Sequence[Row]] | None, out: list[str], namespace: bool = False) -> None:
     """Append an `as:aip` that says what the AIP is about, with all of its rows.
 
     `stated` has, for fields that the document states elsewhere, the rows that are left of them (maybe none). Without it
     every row is here, whatever the document states elsewhere too, and the element says so.
     """
-    every: dict[str, Sequence[model.Row]] = {}
+    every: dict[str, Sequence[Row]] = {}
     for name in ELEMENTS:
         if stated is not None and name in stated:
             every[name] = stated[name]

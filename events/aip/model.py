@@ -11,8 +11,8 @@ Invariants:
 * Dates are `YYYY-MM-DD`; instants with a zone are `YYYY-MM-DDTHH:MM:SS.ffffffZ` in UTC; `timestamp` columns without a
   zone are the same without the `Z`, verbatim as stored.
 
-Each row class names the table that it comes from (reference: DSpace 7.6 to 10 content tables). The order of the
-fields of a row class is the order of the columns of the facet of that name in `daemon.dspace.facets`.
+Each row class names the table that it comes from (reference: DSpace 7.6 to 10 content tables). Those that name no
+object, of registries and tombstones, are in `events.aip.registry_rows`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
+
+from events.aip.registry_rows import EntityType, Field, Format, RelationshipType, Schema, Tombstone
+from events.aip.row import Row
 
 Uuid = str
 """A UUID in lower case with dashes."""
@@ -50,10 +53,6 @@ def derived_uuid(key: str) -> Uuid:
 
 
 KIND_ORDER: Final[dict[Kind, int]] = {kind: rank for rank, kind in enumerate(Kind)}
-
-
-class Row(msgspec.Struct, frozen=True, array_like=True):
-    """A row of a facet. Encoded as an array, so the order of fields is part of the format."""
 
 
 # --- the object itself: exactly one row of the class of its kind --------------------------------------------
@@ -336,71 +335,6 @@ class WorkflowTask(Row, frozen=True):
     person: Uuid | None = None
     group: Uuid | None = None
     finished: bool | None = None
-
-
-# --- registries ---------------------------------------------------------------------------------------------
-
-
-class Schema(Row, frozen=True):
-    """`metadataschemaregistry`."""
-
-    name: str
-    namespace: str | None
-
-
-class Field(Row, frozen=True):
-    """`metadatafieldregistry`. `qualifier` is None, never `""`, for an unqualified field."""
-
-    schema: str
-    element: str | None
-    qualifier: str | None
-    scope_note: str | None
-
-
-class Format(Row, frozen=True):
-    """`bitstreamformatregistry` with its extensions, sorted. `support`: 0 unknown, 1 known, 2 supported."""
-
-    short_description: str
-    mimetype: str | None
-    description: str | None
-    support: int
-    internal: bool
-    extensions: tuple[str, ...] = ()
-
-
-class EntityType(Row, frozen=True):
-    """`entity_type`."""
-
-    label: str
-
-
-class RelationshipType(Row, frozen=True):
-    """`relationship_type`."""
-
-    left_type: str
-    right_type: str
-    leftward: str
-    rightward: str
-    left_min: int | None
-    left_max: int | None
-    right_min: int | None
-    right_max: int | None
-    copy_to_left: bool
-    copy_to_right: bool
-    tilted: int | None
-
-
-class Tombstone(Row, frozen=True):
-    """A `handle` or `doi` row that belongs to no object any more. `identifier` is the handle or the DOI.
-
-    `scheme` is `handle` or `doi`; `type` the DSpace constant of what it once named; `status` is a DOI's.
-    """
-
-    scheme: str
-    identifier: str
-    type: int | None
-    legacy_id: int | None = None
-    status: int | None = None
 
 
 # --- the whole ----------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from events.aip import extension
-from events.aip.model import Aip, Kind, Row, Uuid
+from events.aip.model import Aip, Kind, Uuid
+from events.aip.row import Row
 from events.errors import InvalidAip
 
 LISTS: Final = tuple(name for name in extension.ELEMENTS if name not in extension.SINGLE)

@@ -22,8 +22,10 @@ from lxml import etree
 
 from events.aip import extension, markup
 from events.aip.markup import AS
-from events.aip.model import Aip, Field, Format, RelationshipType, Row, Schema
+from events.aip.model import Aip
 from events.aip.order import assembled
+from events.aip.registry_rows import Field, Format, RelationshipType, Schema
+from events.aip.row import Row
 from events.errors import InvalidAip
 
 FIELDS_ROOT: Final = "dspace-dc-types"

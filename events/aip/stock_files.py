@@ -17,7 +17,8 @@ from lxml import etree
 
 from events.aip import dim, files, markup
 from events.aip.markup import METS, PREMIS
-from events.aip.model import BitstreamRow, Format, Uuid, Value, derived_uuid
+from events.aip.model import BitstreamRow, Uuid, Value, derived_uuid
+from events.aip.registry_rows import Format
 from events.errors import InvalidAip
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

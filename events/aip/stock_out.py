@@ -18,8 +18,9 @@ from msgspec.structs import replace
 from events.aip import dim, extension, files, markup, roles_stock
 from events.aip.mets import EXTENSION_ID
 from events.aip.mets_out import Manifest, wrapped
-from events.aip.model import Aip, BitstreamRow, Format, Kind, Uuid
+from events.aip.model import Aip, BitstreamRow, Kind, Uuid
 from events.aip.order import canonical
+from events.aip.registry_rows import Format
 from events.aip.surroundings import Surroundings
 
 _OURS: Final = re.compile(r' as:\w+="[^"]*"')

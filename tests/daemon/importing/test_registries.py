@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from events.aip.model import Aip, Field, Format, Kind, Schema, Tombstone, derived_uuid
+from events.aip.model import Aip, Kind, derived_uuid
+from events.aip.registry_rows import Field, Format, Schema, Tombstone
 from tests.daemon.export.composed import uuid_of
 from tests.daemon.export.ocfl.living import Living
 from tests.daemon.importing.bench import Bench

@@ -14,8 +14,9 @@ from typing import Any, get_args, get_origin
 import msgspec
 from hypothesis import strategies as st
 
-from events.aip import extension, model
+from events.aip import extension, model, registry_rows
 from events.aip.model import Aip, Kind, derived_uuid
+from events.aip.row import Row
 
 UUIDS = st.uuids().map(str)
 
@@ -60,7 +61,7 @@ _GIVEN: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def column(row_class: type[model.Row], field: Any) -> st.SearchStrategy[Any]:
+def column(row_class: type[Row], field: Any) -> st.SearchStrategy[Any]:
     """Values of one field of a row class."""
     arguments = get_args(field.type)
     plain = next(part for part in arguments if part is not NoneType) if NoneType in arguments else field.type
@@ -75,7 +76,7 @@ def column(row_class: type[model.Row], field: Any) -> st.SearchStrategy[Any]:
     return st.none() | found if NoneType in arguments else found
 
 
-def rows(row_class: type[model.Row], **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def rows(row_class: type[Row], **given: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Rows of a class; `given` are strategies for some of its fields."""
     drawn = {field.name: given.get(field.name, column(row_class, field)) for field in msgspec.structs.fields(row_class)}
     return st.builds(row_class, **drawn)
@@ -153,7 +154,7 @@ def aips(draw: st.DrawFn, kind: Kind) -> Aip:
     if kind is Kind.REGISTRY:
         return draw(_registry())
     if kind is Kind.TOMBSTONE:
-        row = draw(rows(model.Tombstone, scheme=st.sampled_from(["handle", "doi"])))
+        row = draw(rows(registry_rows.Tombstone, scheme=st.sampled_from(["handle", "doi"])))
         key = f"{row.scheme}/{row.identifier}"
         return Aip(kind=kind, uuid=derived_uuid(key), key=key, tombstone=row)
     uuid = new()
@@ -243,12 +244,12 @@ def _registry(draw: st.DrawFn) -> Aip:
     key = draw(st.sampled_from(["schema/dc", "formats", "entities"]))
     aip = Aip(kind=Kind.REGISTRY, uuid=derived_uuid(key), key=key)
     if key == "formats":
-        aip.formats = draw(st.lists(rows(model.Format, support=st.integers(0, 2)), max_size=4))
+        aip.formats = draw(st.lists(rows(registry_rows.Format, support=st.integers(0, 2)), max_size=4))
     elif key == "entities":
-        aip.entity_types = draw(st.lists(rows(model.EntityType), max_size=3))
+        aip.entity_types = draw(st.lists(rows(registry_rows.EntityType), max_size=3))
         tilted = st.none() | st.integers(0, 2)
-        aip.relationship_types = draw(st.lists(rows(model.RelationshipType, tilted=tilted), max_size=4))
+        aip.relationship_types = draw(st.lists(rows(registry_rows.RelationshipType, tilted=tilted), max_size=4))
     else:
-        aip.schemas = [draw(rows(model.Schema, name=st.just("dc")))]
-        aip.fields = draw(st.lists(rows(model.Field, schema=st.just("dc")), max_size=4))
+        aip.schemas = [draw(rows(registry_rows.Schema, name=st.just("dc")))]
+        aip.fields = draw(st.lists(rows(registry_rows.Field, schema=st.just("dc")), max_size=4))
     return aip

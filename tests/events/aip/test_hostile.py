@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from events.aip import markup, read, write
-from events.aip.model import Aip, Kind, Tombstone, derived_uuid
+from events.aip.model import Aip, Kind, derived_uuid
+from events.aip.registry_rows import Tombstone
 from events.errors import InvalidAip
 from tests.events.aip.strategies import aips
 from tests.events.aip.test_structure import ITEM, item

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from msgspec.structs import replace
 
-from events.aip import canonical, links, markup, mets_in, model, read, stock_out
+from events.aip import canonical, links, markup, mets_in, model, read, registry_rows, stock_out
 from events.aip.mets import TYPES
 from events.aip.model import Aip, Kind, derived_uuid
 from events.aip.surroundings import Inside, Surroundings, package_name
@@ -166,7 +166,7 @@ def test_a_format_is_described_as_stock_dspace_describes_it() -> None:
         bundles=[model.BundleRow(item, bundle, None, None)], placed=[model.Placed(bundle, file, 0, None)],
         bitstreams=[model.BitstreamRow(file, None, "Adobe PDF", "0" * 32, "MD5", 1, 3)],
         stored=[model.Stored(file, "1", 0, "0" * 64)],
-        formats=[model.Format("Adobe PDF", "application/pdf", "PDF", 2, False, ("pdf",))],
+        formats=[registry_rows.Format("Adobe PDF", "application/pdf", "PDF", 2, False, ("pdf",))],
     )  # fmt: skip
     document = stock_out.write(aip, Surroundings()).decode()
     assert 'MIMETYPE="application/pdf"' in document

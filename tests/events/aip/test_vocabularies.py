@@ -10,9 +10,6 @@ from events.aip.model import (
     BitstreamRow,
     CollectionRow,
     CommunityRow,
-    EntityType,
-    Field,
-    Format,
     GroupRow,
     HandleRow,
     ItemRow,
@@ -20,11 +17,10 @@ from events.aip.model import (
     Member,
     Name,
     PersonRow,
-    RelationshipType,
-    Schema,
     Value,
     derived_uuid,
 )
+from events.aip.registry_rows import EntityType, Field, Format, RelationshipType, Schema
 from events.aip.roles import combined
 
 PERSON, GROUP, NESTED, STRANGER, COLLECTION, TEMPLATE, LOGO, SITE = (derived_uuid(name) for name in "pgnsctlw")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from events.aip.model import Aip, Format, Kind, Member, Name, Role, Value
+from events.aip.model import Aip, Kind, Member, Name, Role, Value
 from events.aip.named import reference
+from events.aip.registry_rows import Format
 from events.errors import ChecksumMismatch, InvalidPackage
 from events.package import Child, Package, Related
 from events.package.reading import open_package

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from daemon.cli.main import outcome
 from daemon.export.moment import Moment
-from events.aip.model import Aip, Field, Kind, Schema, Tombstone, Uuid, derived_uuid
+from events.aip.model import Aip, Kind, Uuid, derived_uuid
+from events.aip.registry_rows import Field, Schema, Tombstone
 from events.event import BEGINNING, Position
 from events.log import Log
 from events.log.opening import open_log

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from events.aip.model import Aip, Doi, HandleRow, Kind, Tombstone, derived_uuid
+from events.aip.model import Aip, Doi, HandleRow, Kind, derived_uuid
+from events.aip.registry_rows import Tombstone
 from tests.daemon.target.native.pair import Pair
 
 ITEMS = "SELECT uuid FROM item WHERE in_archive ORDER BY uuid OFFSET %s LIMIT 1"

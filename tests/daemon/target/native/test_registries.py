@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from events.aip.model import Field, Format, Kind, Value
+from events.aip.model import Kind, Value
+from events.aip.registry_rows import Field, Format
 from tests.daemon.target.native.conftest import MakePair
 from tests.daemon.target.native.pair import Pair
 
