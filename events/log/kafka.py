@@ -32,7 +32,7 @@ from events.log.kafka_errors import LogUnreachable, TakenOver
 from events.log.kafka_lease import Lease
 from events.log.kafka_reading import KafkaReading, logger
 from events.log.kafka_record import Genesis, Kept, genesis, message
-from events.log.kafka_settings import PATIENCE, Settings
+from events.log.kafka_settings import Settings
 from events.log.kafka_writer import Unknown, Writer, moment
 
 TURN_SECONDS: Final = 30.0
@@ -180,23 +180,17 @@ class KafkaLog(KafkaReading):
         """Append, and again until it is known to be there. Raises TakenOver, LogUnreachable."""
         if self._taken is not None:
             raise self._taken
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.settings.patience
+        tries = 0
         while True:
+            tries += 1  # the first may take up all the time, in a transaction that was with a broker that died
             try:
                 return self._once(made, ids)
-            except Unknown as error:
-                if self.settings.stopped() or time.monotonic() > deadline:
-                    raise LogUnreachable(
-                        f"{error}. What became of the last events is found out at the next start"
-                    ) from error
-                logger.warning("log.again", log=str(self.place), why=str(error))
+            except (Unknown, LogUnreachable) as error:
                 self.reader.forget()
-                time.sleep(0.2)
-            except LogUnreachable as error:
-                if self.settings.stopped() or time.monotonic() > deadline:
-                    raise
+                if self.settings.stopped() or (tries > 1 and time.monotonic() > deadline):
+                    raise self._given_up(error) from error
                 logger.warning("log.again", log=str(self.place), why=str(error))
-                self.reader.forget()
                 time.sleep(0.2)
             except TakenOver as error:
                 if not self._released:
@@ -205,6 +199,11 @@ class KafkaLog(KafkaReading):
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(random.uniform(0.1, 1.0))  # noqa: S311 - the other one has its turn
+
+    def _given_up(self, error: Unknown | LogUnreachable) -> LogUnreachable:
+        if isinstance(error, Unknown):
+            error = LogUnreachable(f"{error}. What became of the last events is found out at the next start")
+        return error if self.settings.stopped() else self.explained(error)
 
     def _once(self, made: Made, ids: Sequence[bytes]) -> Known:
         writer = self._writing()
@@ -216,6 +215,8 @@ class KafkaLog(KafkaReading):
         if self._written is None or self._written != (standing.end, standing.chain):
             standing = self._caught_up()
             self._written = standing.end, standing.chain
+        elif self.index.topic.partitions > 1:  # of which the transaction may leave alone the one that was cut off
+            self._not_cut_off(self.index)
         end, chain = self._written
         with self.index.transaction() as connection:
             known = self.index.known(connection, ids)

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from kafka import errors as kafka
 
@@ -80,15 +80,22 @@ _CONFIGURED: Final = (
 )
 
 _FENCED: Final = (kafka.ProducerFencedError, kafka.InvalidProducerEpochError)
-_FORBIDDEN: Final = {
-    kafka.TopicAuthorizationFailedError: ("topic", "Read, Write, Describe, DescribeConfigs (and Create for `init`)"),
-    kafka.GroupAuthorizationFailedError: ("group", "Read, Describe"),
-    kafka.TransactionalIdAuthorizationFailedError: ("transactional-id", "Write, Describe"),
-    kafka.ClusterAuthorizationFailedError: ("cluster", "Create, or IdempotentWrite"),
-}
 
 
-def meaning(error: BaseException, place: Place, since: float) -> AipstreamError:
+class Rights(NamedTuple):
+    """What a call needs on the topic and on the group; the brokers say on what something is missing, but not what."""
+
+    topic: str = "Read"
+    group: str = "Describe"
+
+
+READING: Final = Rights()
+WRITING: Final = Rights("Write", "Read")
+MAKING: Final = Rights("Create")
+JUDGING: Final = Rights("DescribeConfigs")
+
+
+def meaning(error: BaseException, place: Place, since: float, rights: Rights = READING) -> AipstreamError:
     """Our error for one of the library's, by what it has logged since that moment of the monotonic clock."""
     if isinstance(error, AipstreamError):
         return error
@@ -98,13 +105,14 @@ def meaning(error: BaseException, place: Place, since: float) -> AipstreamError:
             f"another aipstream has taken over the writing into the log {place}, or this one stood still within a "
             f"transaction for more than {PATIENCE:.0f} seconds",
         )
-    for kind, (what, rights) in _FORBIDDEN.items():
+    for kind, what, name, operation in (
+        (kafka.TopicAuthorizationFailedError, "topic", place.topic, rights.topic),
+        (kafka.GroupAuthorizationFailedError, "group", names(place), rights.group),
+        (kafka.TransactionalIdAuthorizationFailedError, "transactional-id", names(place), "Write"),
+        (kafka.ClusterAuthorizationFailedError, "cluster", "", "IdempotentWrite"),
+    ):
         if isinstance(error, kind):
-            name = "" if what == "cluster" else f" {place.topic if what == 'topic' else names(place)}"
-            return ConfigError(
-                f"the account may not use the {what}{name} of the log {place}",
-                f"Grant it with kafka-acls --{what}{name}: {rights}.",
-            )
+            return forbidden(place, operation, what, name)
     if isinstance(error, kafka.MessageSizeTooLargeError | kafka.RecordListTooLargeError):
         return ConfigError(
             f"the topic of the log {place} does not take a message of that size",
@@ -127,6 +135,15 @@ def meaning(error: BaseException, place: Place, since: float) -> AipstreamError:
     return LogUnreachable(
         f"the log {place} cannot be used: {text}{f' (last: {lost})' if lost else ''}",
         CUT_OFF if "socket disconnected" in lost else None,
+    )
+
+
+def forbidden(place: Place, operation: str, what: str, name: str) -> ConfigError:
+    """The error for an account that lacks an operation on a topic, group, transactional-id, or the cluster."""
+    on = f"{what} {name}".strip()
+    return ConfigError(
+        f"the account lacks {operation} on the {on}, for the log {place}",
+        f"kafka-acls --add --allow-principal User:… --operation {operation} --{on}",
     )
 
 
@@ -153,13 +170,13 @@ def names(place: Place) -> str:
 
 
 @contextmanager
-def told(place: Place) -> Iterator[None]:
+def told(place: Place, rights: Rights = READING) -> Iterator[None]:
     """The library's errors, raised as ours."""
     since = time.monotonic()
     try:
         yield
     except kafka.KafkaError as error:
-        raise meaning(error, place, since) from error
+        raise meaning(error, place, since, rights) from error
     except OSError as error:
         raise LogUnreachable(f"the log {place} cannot be reached: {error.strerror or error}") from error
 

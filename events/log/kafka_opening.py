@@ -16,14 +16,14 @@ from typing import Final
 
 from events.errors import AipstreamError, ConfigError, GapInLog
 from events.event import BEGINNING
-from events.log import kafka_index
+from events.log import kafka_index, kafka_lease
 from events.log import kafka_topic_settings as topic_settings
 from events.log.kafka_errors import LogUnreachable
-from events.log.kafka_index import OFFSET, PARTITION, KafkaIndex, Topic
-from events.log.kafka_record import COMPACTED
+from events.log.kafka_index import KafkaIndex, Topic
+from events.log.kafka_lease import Lease
+from events.log.kafka_lost import MOVE_AWAY, certain, cut_off, emptied, exchanged
 from events.log.kafka_settings import PATIENCE, Settings, place_of
 from events.log.kafka_topic import Found, TopicReader
-from events.log.sqlite_rows import CHAIN
 
 SURE_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 0.5
@@ -48,6 +48,11 @@ class KafkaOpening:
         """Since when the brokers say that there is no such topic."""
         try:
             self.index = self._opened(create=create)
+        except LogUnreachable as error:
+            explained = self.explained(error)
+            self.reader.close()
+            self._looking.close()
+            raise explained from error
         except BaseException:
             self.reader.close()
             raise
@@ -79,6 +84,9 @@ class KafkaOpening:
             return index
         first = self.reader.genesis()
         if first is None:
+            fault = certain(self.reader, lambda: emptied(self.reader, self._noted_before()))
+            if fault is not None:
+                raise fault
             if not create:
                 raise ConfigError(
                     f"[log] url: the topic {self.place} is empty, there is no log in it", "`aipstream init` makes one."
@@ -98,6 +106,23 @@ class KafkaOpening:
                 raise LogUnreachable(f"the topic {self.place} was made, but is not there")
             time.sleep(0.05)
         return found
+
+    def _noted_before(self) -> Lease | None:
+        """What the writer of the topic has noted; in a new cluster, who keeps that has to be chosen first."""
+        deadline = time.monotonic() + self.settings.patience
+        while True:
+            try:
+                return kafka_lease.read(self.reader.admin(), self.place)
+            except LogUnreachable:
+                if time.monotonic() > deadline or self.settings.stopped():
+                    raise
+                self.reader.forget()
+                time.sleep(0.2)
+
+    def explained(self, error: LogUnreachable) -> LogUnreachable:
+        """The error, with what the brokers say of the topic if that is why."""
+        said = topic_settings.ailing(self._looking)
+        return LogUnreachable(f"{error}; {said}", topic_settings.AILING) if said else error
 
     def doubted(self) -> bool:
         """Whether the brokers, asked once, say that there is no such topic any more. Raises GapInLog if they have said
@@ -148,25 +173,13 @@ class KafkaOpening:
 
     def _whole(self, index: KafkaIndex) -> None:
         """Raise GapInLog if the topic ends before the index does, or has another record where that ends."""
-        written, standing = self.reader.written(), index.reached()
-        for partition, offset in standing.offsets.items():
-            if offset > written[partition]:
-                raise GapInLog(
-                    f"the log {self.place} was cut off: partition {partition} ends at offset {written[partition]}, and "
-                    f"had events up to {offset}; position {standing.end} was the last",
-                    f"{COMPACTED} {MOVE_AWAY.format(index.path)}",
-                )
-        last = index.last()
-        if last is not None and self.reader.begins()[last[PARTITION]] <= last[OFFSET]:
-            (kept,) = self.reader.fetch([(last[PARTITION], last[OFFSET])], index.identity)
-            if kept.fields[CHAIN] != last[CHAIN]:
-                raise GapInLog(
-                    f"the log {self.place} has another event at position {last[0]} than the one that was read there",
-                    MOVE_AWAY.format(index.path),
-                )
+        self._not_cut_off(index)
+        fault = exchanged(self.reader, index)
+        if fault is not None:
+            raise fault
 
-
-MOVE_AWAY: Final = (
-    "If that is meant to be, move the index {} away: it is made again from the topic, and a target still recognises "
-    "the log by the last event that it applied. Else correct [log] url, or restore the topic from a copy."
-)
+    def _not_cut_off(self, index: KafkaIndex) -> None:
+        """Raise GapInLog if the topic ends before the index does."""
+        fault = certain(self.reader, lambda: cut_off(self.reader, index.reached(), self.reader.ends(), index))
+        if fault is not None:
+            raise fault

@@ -22,12 +22,13 @@ from sqlalchemy import Row
 from events.aip.model import Kind, Uuid
 from events.errors import AipstreamError, BlobMissing, ConfigError, GapInLog
 from events.event import BEGINNING, Position
-from events.log import Entry, Writing, kafka_lease
+from events.log import Entry, Writing, kafka_lease, kafka_lost
 from events.log.chain import Record, read_record
 from events.log.kafka_errors import LogUnreachable
 from events.log.kafka_index import CLAIM, OFFSET, PARTITION, Standing
 from events.log.kafka_lease import Lease
-from events.log.kafka_opening import MOVE_AWAY, KafkaOpening
+from events.log.kafka_lost import MOVE_AWAY
+from events.log.kafka_opening import KafkaOpening
 from events.log.kafka_record import COMPACTED, Kept, claimed
 from events.log.kafka_settings import Settings
 from events.log.sqlite_rows import CHAIN, bare
@@ -51,13 +52,13 @@ class KafkaReading(KafkaOpening):
         self._lock = threading.RLock()
         self._noted = BEGINNING
         """Where the log ended when its writer last said so."""
+        self._looked = time.monotonic()
         try:
             lease = self.lease()
         except BaseException:
             self.reader.close()
             raise
-        if lease is not None and lease.log == self.identity:
-            self._noted = lease.end
+        self._note(lease)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -78,11 +79,45 @@ class KafkaReading(KafkaOpening):
                         raise
                     self.still_there()
                     if time.monotonic() > deadline:
-                        raise
+                        raise self.explained(error) from error
             time.sleep(0.2)
 
     def _caught_up(self) -> Standing:
-        """The index at the last stable offsets as they are now. Raises GapInLog for a hole."""
+        """The index at the last stable offsets as they are now. Raises GapInLog for a hole, and for a topic that ends
+        before what is known of it.
+        """
+        fault = kafka_lost.certain(self.reader, self._lacking)
+        if fault is not None:
+            raise fault
+        return self.index.reached()
+
+    def _lacking(self) -> GapInLog | None:
+        """What the topic turns out to lack, once the index was brought to its end."""
+        begun = self.index.end()
+        ends, standing = self._read_on()
+        if standing.end == begun:
+            self._look()
+        return kafka_lost.cut_off(self.reader, standing, ends, self.index) or kafka_lost.unacknowledged(
+            self.reader, standing, ends, self._noted
+        )
+
+    def _look(self) -> None:
+        """Look from time to time what the writer notes, while nothing comes: it may have come, and be lost."""
+        if time.monotonic() - self._looked > self.settings.lease_seconds:
+            self._looked = time.monotonic()
+            try:
+                self._note(self._lease())
+            except LogUnreachable:
+                self.reader.forget()  # who keeps it may have died; the next look asks who does now
+
+    def _note(self, lease: Lease | None) -> None:
+        """Remember where the log ended, by the note of its writer."""
+        self._looked = time.monotonic()
+        if lease is not None and lease.log == self.identity:
+            self._noted = lease.end
+
+    def _read_on(self) -> tuple[dict[int, int], Standing]:
+        """Bring the index to the last stable offsets; those, and how far it then is. Raises GapInLog for a hole."""
         ends, standing = self.reader.ends(), self.index.reached()
         begun = standing.end
         while self.reader.behind(standing, ends):
@@ -96,13 +131,7 @@ class KafkaReading(KafkaOpening):
             else:
                 break
             standing = self.index.reached()
-        if standing.end < self._noted and ends == self.reader.ends() == self.reader.written():
-            raise GapInLog(
-                f"the log {self.place} was cut off: it ends at position {standing.end}, and was acknowledged up to "
-                f"{self._noted}",
-                COMPACTED,
-            )
-        return standing
+        return ends, standing
 
     def _hole(self, standing: Standing, ends: dict[int, int]) -> bool:
         """Whether to look again: records wait behind a missing one, whose partition may only be behind.

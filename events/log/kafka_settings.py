@@ -79,7 +79,7 @@ class Settings:
     lease_seconds  how long a writer that says nothing is taken for alive
     passing        told the name of each place at which a crash test may end the process
     stopped        whether brokers that do not answer should no longer be waited for
-    patience       seconds for which a reader waits for brokers that do not answer
+    patience       seconds for which brokers that do not answer are waited for
     """
 
     index: Path

@@ -13,14 +13,20 @@ from typing import Any, Final, NamedTuple
 from kafka import errors as kafka
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
-from events.errors import ConfigError
+from events.errors import AipstreamError, ConfigError
 from events.event import BEGINNING
 from events.log.chain import NO_CHAIN
-from events.log.kafka_errors import LogUnreachable, TakenOver, told
+from events.log.kafka_errors import JUDGING, MAKING, LogUnreachable, TakenOver, forbidden, told
 from events.log.kafka_record import Genesis, genesis
 from events.log.kafka_settings import MESSAGE_BYTES, PATIENCE, ROOM, Place, Settings
 from events.log.kafka_topic import TopicReader
 from events.log.kafka_writer import Unknown, Writer, moment
+
+AILING: Final = (
+    "Start the brokers that have the copies; then it goes on. If the disks of all of them are lost, so are the events: "
+    "bring the log back from a copy, or take a new snapshot into a new topic."
+)
+
 
 KEEPING: Final[Mapping[str, str]] = {
     "cleanup.policy": "delete",
@@ -44,7 +50,7 @@ class Finding(NamedTuple):
 
 def create(admin: Any, place: Place, settings: Settings) -> None:  # noqa: ANN401 - the library has no types
     """Make the topic, unless another process just did. Raises ConfigError, LogUnreachable."""
-    with told(place):
+    with told(place, MAKING):
         brokers = len(admin.describe_cluster()["brokers"])
         copies = settings.replication or min(3, brokers)
         if copies > brokers:
@@ -141,16 +147,41 @@ def findings(log_reader: TopicReader, settings: Settings) -> Iterator[Finding]:
     yield Finding(True, f"message.timestamp.type is {stamp}; the times of events are in their headers, whatever it is")
 
 
+def ailing(reader: TopicReader) -> str:
+    """Why a topic cannot be read or written, as the brokers see it; empty if nothing is wrong, or nobody tells."""
+    try:
+        with told(reader.place):
+            (described,) = reader.admin().describe_topics([reader.place.topic])
+        least = int(_described(reader)[0].get("min.insync.replicas", "1"))
+    except AipstreamError:
+        return ""
+    found = []
+    for each in described["partitions"]:
+        copies, insync = each["replica_nodes"], each["isr_nodes"]
+        name = f"partition {each['partition_index']}"
+        if each["leader_id"] < 0:
+            nodes = ", ".join(map(str, sorted(copies)))
+            found.append(f"{name} has no leader: its copies are on broker{'s' if len(copies) > 1 else ''} {nodes}")
+        elif len(insync) < least:
+            found.append(
+                f"{name} has {len(insync)} of {len(copies)} copies in sync, and min.insync.replicas is {least}"
+            )
+    return ", ".join(found)
+
+
 def _described(reader: TopicReader) -> tuple[dict[str, str], int, int]:
     """(settings, copies, brokers)."""
     place, admin = reader.place, reader.admin()
-    with told(place):
+    with told(place, JUDGING):
         (described,) = admin.describe_topics([place.topic])
         brokers = len(admin.describe_cluster()["brokers"])
         copies = min((len(each["replica_nodes"]) for each in described["partitions"]), default=0)
         resource = ConfigResource(ConfigResourceType.TOPIC, place.topic)
         answered = admin.describe_configs([resource], config_filter="all")
-    return _values(answered, place.topic), copies, brokers
+    found = _values(answered, place.topic)
+    if not found:  # the library passes over the refusal
+        raise forbidden(place, JUDGING.topic, "topic", place.topic)
+    return found, copies, brokers
 
 
 def _values(answered: Any, topic: str) -> dict[str, str]:  # noqa: ANN401

@@ -25,10 +25,19 @@ from kafka import errors as kafka
 
 from events.errors import AipstreamError, GapInLog
 from events.event import Position
-from events.log.kafka_errors import LogUnreachable, connected, drops_no_request, listen, makes_no_topic, meaning, names
+from events.log.kafka_errors import (
+    WRITING,
+    LogUnreachable,
+    connected,
+    drops_no_request,
+    listen,
+    makes_no_topic,
+    meaning,
+    names,
+)
 from events.log.kafka_lease import Lease, myself, note
 from events.log.kafka_record import COMPACTED, Message
-from events.log.kafka_settings import LAST_SECONDS, MESSAGE_BYTES, PATIENCE, Place, Settings
+from events.log.kafka_settings import LAST_SECONDS, MESSAGE_BYTES, PATIENCE, REQUEST_SECONDS, Place, Settings
 
 BATCH_BYTES: Final = 256 * 1024
 """Of messages that are kept together: whoever looks up one of them reads all."""
@@ -90,8 +99,9 @@ class Writer:
             "linger_ms": 5,
             "max_request_size": MESSAGE_BYTES,
             "retry_backoff_ms": 2,  # between two transactions the coordinator is busy for some milliseconds
-            "max_block_ms": int(PATIENCE * 1000),
-            "delivery_timeout_ms": int(PATIENCE * 1000),
+            "request_timeout_ms": int(min(REQUEST_SECONDS, self.settings.patience / 2) * 1000),
+            "max_block_ms": int(self.settings.patience * 1000),
+            "delivery_timeout_ms": int(self.settings.patience * 1000),
             "transaction_timeout_ms": int(PATIENCE * 1000),
         }
         self._since = time.monotonic()
@@ -99,7 +109,7 @@ class Writer:
             self._producer = connected(partial(KafkaProducer, **arguments), self.place, PATIENCE)
             makes_no_topic(self._producer._metadata)
             drops_no_request(self._producer._sender._client)
-            _within(2 * PATIENCE, self._producer.init_transactions, self.settings.stopped, self._doubted)
+            _within(2 * self.settings.patience, self._producer.init_transactions, self.settings.stopped, self._doubted)
         except (kafka.KafkaError, AipstreamError, OSError) as error:
             self.close()
             raise self._meaning(error) from error
@@ -130,8 +140,8 @@ class Writer:
                 producer.send(self.place.topic, each.value, each.key, each.headers, partition)
                 for partition, each in messages
             ]
-            producer.flush(PATIENCE)
-            sent = [future.get(timeout=PATIENCE) for future in futures]
+            producer.flush(self.settings.patience)
+            sent = [future.get(timeout=self.settings.patience) for future in futures]
             self._same(sent, offsets or {})
             self.settings.passing("kafka.sent")
             producer.send_offsets_to_transaction(note(lease, self.place), names(self.place))
@@ -140,7 +150,7 @@ class Writer:
 
         self._since = time.monotonic()
         try:
-            done = _within(2 * PATIENCE, all_of_it, self.settings.stopped, self._doubted)
+            done = _within(2 * self.settings.patience, all_of_it, self.settings.stopped, self._doubted)
         except BaseException as error:
             self.close()
             if isinstance(error, kafka.KafkaError | OSError):
@@ -154,14 +164,14 @@ class Writer:
         for each in sent:
             if each.offset < offsets.get(each.partition, 0):
                 raise GapInLog(
-                    f"the topic of the log {self.place} was emptied or made anew while it was in use: partition "
+                    f"the topic of the log {self.place} was cut off or made anew while it was in use: partition "
                     f"{each.partition} goes on at offset {each.offset}, and had events up to {offsets[each.partition]}",
                     COMPACTED,
                 )
 
     def _meaning(self, error: BaseException) -> Exception:
         """Ours for it; Unknown where it is worth to look and to try again."""
-        found = meaning(error, self.place, self._since)
+        found = meaning(error, self.place, self._since, WRITING)
         return Unknown(str(found)) if isinstance(found, LogUnreachable) else found
 
     def close(self) -> None:

@@ -132,7 +132,9 @@ class Brokers:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
-        found = next(each for each in described["partitions"] if each["partition_index"] == partition)
+        found = next((each for each in described["partitions"] if each["partition_index"] == partition), None)
+        if found is None:
+            return Standing(-1, [], [])  # just made, and not known everywhere
         return Standing(found["leader_id"], list(found["replica_nodes"]), sorted(found["isr_nodes"]))
 
     def until(self, topic: str, fact: Callable[[Standing], bool], partition: int = 0) -> Standing:
@@ -147,6 +149,27 @@ class Brokers:
         """Wait until exactly those are in sync (all, if none is named), and one of them leads."""
         wanted = sorted(nodes or self.all)
         return self.until(topic, lambda now: now.insync == wanted and now.leader in wanted)
+
+    def settled(self, *topics: str) -> None:
+        """Wait until all are in sync of those topics, and of Kafka's own."""
+        for topic in (*topics, "__consumer_offsets", "__transaction_state"):
+            self.in_sync(topic)
+
+    def make(self, topic: str, copies: Sequence[int], **settings: str) -> None:
+        """Make a topic of one partition with its copies on those nodes, the first of which leads."""
+        from kafka.admin import NewTopic
+
+        named = {name.replace("_", "."): value for name, value in settings.items()}
+        with self.admin() as admin:
+            admin.create_topics([NewTopic(topic, replica_assignments={0: list(copies)}, topic_configs=named)])
+        self.in_sync(topic, *copies)
+
+    def set(self, topic: str, name: str, value: str) -> None:
+        """Change one setting of a topic."""
+        from kafka.admin import ConfigResource, ConfigResourceType
+
+        with self.admin() as admin:
+            admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={name: value})])
 
     def replace_disk(self, node: int) -> None:
         """Its data is gone; the id of the cluster was written on the new disk by whoever put it there."""
