@@ -128,7 +128,7 @@ OPERATIONS = {
 
 def in_force(attempt: Callable[[], None], then: Callable[[AipstreamError | None], bool]) -> AipstreamError | None:
     """What comes of it, once what was granted has reached the broker, which takes a moment."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while True:
         caught: AipstreamError | None = None
         try:

@@ -23,6 +23,9 @@ from tests.real.kafka.brokers import Brokers
 from tests.real.kafka.fixtures import KafkaPlace
 from tests.real.kafka.test_daemon import KafkaWreck
 
+LONG = 300.0
+"""Seconds after which it is certain that a busy machine is not why."""
+
 
 @pytest.fixture(scope="module")
 def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
@@ -74,7 +77,7 @@ def test_init_makes_three_copies_and_check_says_what_is_less(
 
         assert wrong()["replication factor is 1 on 3 brokers: with one disk the log is gone"] is False
         brokers.set(less.topic, "min.insync.replicas", "2")
-        eventually(lambda: wrong().get("min.insync.replicas is 2 with 1 copy"))
+        eventually(lambda: wrong().get("min.insync.replicas is 2 with 1 copy"), LONG)
     with pytest.raises(ConfigError, match="3 brokers"):
         KafkaPlace(f"{place.url}-4", tmp_path / "4").open(create=True, replication=4)
 
@@ -107,7 +110,7 @@ def test_the_leader_is_killed_under_a_writer_and_a_reader(brokers: Brokers, plac
             sought = acknowledged + 40
             while acknowledged < sought:
                 acknowledged = int(writer.stdout.readline())
-            eventually(lambda: faults or len(read) >= sought)  # noqa: B023 - asked at once
+            eventually(lambda: faults or len(read) >= sought, LONG)  # noqa: B023 - asked at once
             brokers.start()
             brokers.in_sync(topic)
         writer.kill()
@@ -214,7 +217,7 @@ def test_an_unclean_election_loses_nothing_in_silence(
             for topic in (place.topic, wreck.topic):
                 brokers.in_sync(topic, 1)
             log.append([event(lsn) for lsn in range(6, 11)])
-            eventually(lambda: ahead.end() == 10)
+            eventually(lambda: ahead.end() == 10, LONG)
             wreck.edit(6)
             wreck.fine("run", "--until-current")
 
@@ -223,7 +226,7 @@ def test_an_unclean_election_loses_nothing_in_silence(
             for topic in (place.topic, wreck.topic):
                 brokers.in_sync(topic, 2)
             says(ahead.end, lambda: list(ahead.read(5)), lambda: list(ahead.read(0, whole=False)), ahead.seal)
-            eventually(lambda: said(behind.end))
+            eventually(lambda: said(behind.end), LONG)
             says(log.end, lambda: log.append([event(11)]), lambda: log.append([event(12)]), place.open)
             new = place.elsewhere(tmp_path / "new")
             says(
@@ -262,7 +265,7 @@ def unreachable(call: Callable[[], object], why: str) -> None:
         told = f"{caught.value} {caught.value.hint}"
         return why in told and "Start the brokers" in told
 
-    eventually(tells)
+    eventually(tells, LONG)
 
 
 def said(call: Callable[[], object]) -> str:

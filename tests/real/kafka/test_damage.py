@@ -105,9 +105,7 @@ def test_a_topic_that_is_compacted_has_holes(broker: Broker, kafka_place: KafkaP
         list(other.read(0))
 
 
-def test_a_topic_that_is_deleted_is_a_gap(
-    broker: Broker, filled: KafkaPlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_topic_that_is_deleted_is_a_gap(broker: Broker, filled: KafkaPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under a writer and a reader, once the brokers have said for a while that there is none; when it is opened again;
     and `init` makes no new one in its place.
     """
