@@ -205,15 +205,33 @@ class Bucket:
                         self._patiently(f"deleting {key}", partial(obstore.delete, self._store, key))
 
     def list(self, under: str = "") -> Iterator[Object]:
-        """Every object, or those below a folder of keys; read page by page."""
+        """Every object, or those below a folder of keys; read page by page.
+
+        A list that breaks off is asked for anew and goes on behind the last key. Servers list in the order of keys; of
+        one that does not, the error is raised.
+        """
         import obstore
 
-        try:
-            for page in obstore.list(self._store, prefix=under or None):
-                for each in page:
-                    yield _object(each)
-        except Exception as error:
-            raise self._meant("listing", error) from error
+        last, behind, in_order, pauses = "", "", True, iter(self._patience.pauses)
+        while True:
+            try:
+                for page in obstore.list(self._store, prefix=under or None):
+                    for found in map(_object, page):
+                        if found.key > behind:
+                            in_order, last = in_order and found.key > last, found.key
+                            yield found
+            except MemoryError:
+                raise
+            except Exception as error:
+                if last > behind:
+                    behind, pauses = last, iter(self._patience.pauses)
+                passing = in_order and refusals.read(error, cloud_of(self.url)).passing
+                pause = next(pauses, None) if passing else None
+                if pause is None:
+                    raise self._meant("listing", error) from error
+                time.sleep(pause)
+            else:
+                return
 
     def keeps_versions(self, key: str, content: bytes) -> bool:
         """Write a small object twice; whether the server keeps the first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import random
 import subprocess
@@ -77,6 +78,19 @@ def test_a_server_killed_while_a_content_is_read_is_waited_for(url: str, s3: S3S
         again.start()
         assert first + file.read() == content
     again.join()
+
+
+@pytest.mark.parametrize("after", [100_000, 350_000], ids=["first page", "second page"])
+def test_a_list_that_is_cut_goes_on(wire: Wire, s3: S3Server, after: int) -> None:
+    """Each blob is told once, those of the pages before and those of the pages behind."""
+    names = [hashlib.sha256(b"%d" % number).hexdigest() for number in range(2500)]
+    for name in names:
+        place = s3.bucket("bucket") / "prefix" / name[:2] / name[2:4]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / name).touch()
+    wire.plan = Plan("cut", "down", after)
+    assert list(open_blobs(URL).list()) == sorted(names)
+    assert wire.plan.done == 1
 
 
 def test_a_server_that_stays_away_ends_the_flush(url: str, s3: S3Server) -> None:
