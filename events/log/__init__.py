@@ -71,6 +71,12 @@ class Log(Protocol):
         """The newest event of that object at or before that position (or at all); None if there is none."""
         ...
 
+    def entries(self, positions: Sequence[Position]) -> Iterator[Entry]:
+        """The events at those positions, which rise; lazily, some hundred at a time. Those that retention has thinned,
+        and positions beyond the end, are left out.
+        """
+        ...
+
     def history(self, uuid: Uuid, *, whole: bool = True) -> Iterator[Entry]:
         """All events of that object, in order."""
         ...

@@ -154,6 +154,20 @@ class KafkaIndex(SqliteHeaders):
                         break
         return found
 
+    def entries(self, positions: Sequence[Position], room: int) -> list[Row[Any]]:
+        """The rows of `Queries.entries`, until their payloads have `room` bytes."""
+        found: list[Row[Any]] = []
+        with (
+            self.transaction() as connection,
+            closing(connection.execute(self.queries(whole=True).entries, {"positions": positions})) as rows,
+        ):
+            for row in rows:
+                found.append(row)
+                room -= row[CHAIN - 3]
+                if room <= 0:
+                    break
+        return found
+
     def last(self) -> Row[Any] | None:
         """The row of the last event."""
         with self.transaction() as connection:

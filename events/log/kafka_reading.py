@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -268,6 +270,20 @@ class KafkaReading(KafkaOpening):
             with self.index.transaction() as connection:
                 row = self.index.one(connection, self.index.queries(whole=whole).latest, uuid=uuid, at=upto)
             return self._entry(row, whole)
+
+    def entries(self, positions: Sequence[Position]) -> Iterator[Entry]:
+        """By the index, and the messages of a page in one way through the topic."""
+        if positions:
+            self._upto(positions[-1])
+        begin = 0
+        while begin < len(positions):
+            some = positions[begin : begin + PAGE_EVENTS]
+            rows = self.index.entries(some, PAGE_BYTES)
+            begin = bisect_right(positions, rows[-1][0]) if rows else begin + len(some)
+            found, fault = self.patiently(partial(self._fetched, [(*row, None) for row in rows]))  # type: ignore[misc]
+            yield from (Entry(record.position, record.event) for record in found)
+            if fault is not None:
+                raise fault
 
     def history(self, uuid: Uuid, *, whole: bool = True) -> Iterator[Entry]:
         """One event at a time: an object has few, and each may be large."""

@@ -13,6 +13,7 @@ Any number of processes and threads may read while one appends; several that app
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any, Final
@@ -151,6 +152,24 @@ class SqliteLog(SqliteHeaders):
         with self.transaction() as connection:
             upto = self.end_in(connection) if at is None else at
             return _entry(self.one(connection, self.queries(whole=whole).latest, uuid=uuid, at=upto), whole)
+
+    def entries(self, positions: Sequence[Position]) -> Iterator[Entry]:
+        """By the key, in pages of `PAGE_EVENTS` or about `PAGE_BYTES`."""
+        begin = 0
+        while begin < len(positions):
+            some = positions[begin : begin + PAGE_EVENTS]
+            page: list[Entry] = []
+            room = PAGE_BYTES
+            with (
+                self.transaction() as connection,
+                closing(connection.execute(self.queries(whole=True).entries, {"positions": some})) as found,
+            ):
+                while room > 0 and (row := found.fetchone()) is not None:
+                    page.append(entry(row))
+                    room -= len(page[-1].event.payload)
+            begin = bisect_right(positions, page[-1].position) if page else begin + len(some)
+            yield from page
+            page.clear()
 
     def history(self, uuid: Uuid, *, whole: bool = True) -> Iterator[Entry]:
         """One event at a time: an object has few, and each may be large."""

@@ -110,6 +110,8 @@ class Queries:
         of_uuid = whole.where(EVENT.c.uuid == bindparam("uuid"), KEPT)
         self.latest = of_uuid.where(EVENT.c.position <= bindparam("at")).order_by(EVENT.c.position.desc()).limit(1)
         self.next = of_uuid.where(EVENT.c.position > bindparam("after")).order_by(EVENT.c.position).limit(1)
+        those = EVENT.c.position.in_(bindparam("positions", expanding=True))
+        self.entries = whole.where(those, KEPT).order_by(EVENT.c.position)
         self.page = (
             select(EVENT, *more, THINNED.c.position)
             .select_from(joined.outerjoin(THINNED, THINNED.c.position == EVENT.c.position))

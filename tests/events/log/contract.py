@@ -172,6 +172,22 @@ class LogContract:
         assert log.latest(uuid_of(3), at=story[2]) is None
         assert log.latest(uuid_of(1), at=0) is None
 
+    def test_entries_are_those_at_the_positions(self, log: Log, story: list[int]) -> None:
+        """In order and whole, deletions included; a position beyond the end is none."""
+        wanted = [story[0], story[4], story[7]]
+        found = [Entry(story[0], event(10, 1)), Entry(story[4], deletion(40, 2)), Entry(story[7], event(70, 3))]
+        assert list(log.entries([*wanted, story[7] + 1])) == found
+        assert list(log.entries([])) == []
+        assert list(log.entries([story[7] + 1])) == []
+
+    def test_many_entries_come_in_pages(self, log: Log) -> None:
+        """More than one page has room for, by number and by bytes: every one comes, once."""
+        small = log.append([event(number, number) for number in range(1, 1201)])
+        large = log.append([replace(event(2000 + number), payload=random.Random(number).randbytes(5 << 20))
+                            for number in range(5)])
+        wanted = [*small[::2], *large]
+        assert [entry.position for entry in log.entries(wanted)] == wanted
+
     def test_a_handle_leads_to_its_newest_event(self, log: Log, story: list[int]) -> None:
         """Also when that is a deletion; and to the new owner when a handle moved."""
         assert log.lookup_handle("123456789/1") == headed(story[5], event(50, 1))
