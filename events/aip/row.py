@@ -8,5 +8,5 @@ from __future__ import annotations
 import msgspec
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True):
+class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A row of a facet. Encoded as an array, so the order of fields is part of the format."""
