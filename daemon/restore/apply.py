@@ -14,6 +14,7 @@ from daemon import replayer
 from daemon.failpoint import failpoint
 from daemon.restore.plan import Plan, Step
 from daemon.target.applied import Applied
+from daemon.target.batch import decoded
 from daemon.target.replay import NativeTarget
 from daemon.target.rewind import arrived, forget, left_behind, note_stones, rewind
 from events.aip.model import Kind
@@ -46,12 +47,12 @@ def carry_out(
     failpoint("restore.rewound")
     done = Applied()
     count = 0
-    for some in batches(entries(target.log, plan)):
+    for some, ahead in decoded(batches(entries(target.log, plan))):
         if stopped():
             return done
         forget(connection, [entry.event.uuid for entry in some])
         connection.commit()
-        done.add(target.put_back(some))
+        done.add(target.put_back(some, ahead))
         failpoint("restore.applied")
         count += len(some)
         progress(count)
@@ -85,16 +86,22 @@ def _clear_stones(target: NativeTarget, at: Position, done: Applied) -> None:
 
 
 def entries(log: Log, plan: Plan) -> Iterator[Entry]:
-    """The steps as events, read from the log one after the other."""
-    for step in plan.steps:
-        yield _put(log, step) if step.what == "put" else Entry(step.position, _delete(log, step))
+    """The steps as events, read from the log as they are wanted."""
+    for (what, _), steps in groupby(plan.steps, lambda step: (step.what, step.kind)):
+        if what == "put":
+            yield from _puts(log, list(steps))
+        else:
+            yield from (Entry(step.position, _delete(log, step)) for step in steps)
 
 
-def _put(log: Log, step: Step) -> Entry:
-    entry = log.latest(step.uuid, step.position)
-    if entry is None or entry.position != step.position:
-        raise GapInLog(f"the event of {step.uuid} at position {step.position} is gone from the log")
-    return entry
+def _puts(log: Log, steps: Sequence[Step]) -> Iterator[Entry]:
+    """The events of objects of one kind, whose positions rise (`plan`)."""
+    found = log.entries([step.position for step in steps])
+    for step in steps:
+        entry = next(found, None)
+        if entry is None or entry.event.uuid != step.uuid:
+            raise GapInLog(f"the event of {step.uuid} at position {step.position} is gone from the log")
+        yield entry
 
 
 def _delete(log: Log, step: Step) -> Event:

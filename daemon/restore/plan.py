@@ -80,7 +80,7 @@ def plan(
     names = ledger.aliases(connection)
     back = {target: source for source, target in names.items()}
     pairs = _pairs(connection, log, at, options, names, back, only)
-    for count, (uuid, kind, position, wanted, held) in enumerate(pairs, 1):
+    for count, (uuid, kind, position, wanted, held, handle) in enumerate(pairs, 1):
         if count % 1000 == 0:
             progress(count)
         if position is None:
@@ -94,8 +94,6 @@ def plan(
         ):
             made.same += 1
         else:
-            entry = log.latest(uuid, position, whole=False)
-            handle = entry.event.handle if entry else None
             made.steps.append(Step("put", uuid, kind, handle, position, held is None))
     made.steps.sort(key=_order)
     return made
@@ -119,8 +117,17 @@ def _gone(log: Log, uuid: Uuid, kind: Kind, at: Position) -> Step | None:
     return Step("delete", uuid, kind, known.event.handle, at) if known is not None else None
 
 
-_Pair = tuple[Uuid, Kind, Position | None, str, str | None]
-"""(uuid, kind, position in the log, digest in the log, digest on the target); None where it is not."""
+class _Pair(NamedTuple):
+    """One object on both sides: position and digest in the log, the digest that is held on the target; None where it is
+    not. `handle` is that of the log.
+    """
+
+    uuid: Uuid
+    kind: Kind
+    position: Position | None
+    wanted: str
+    held: str | None
+    handle: str | None = None
 
 
 def _pairs(
@@ -138,21 +145,22 @@ def _pairs(
     aside = _renamed(connection, options, back)
     here = heapq.merge(*(_of(connection, kind, options, back) for kind in fingerprint.KINDS))
     held = next(here, None)
-    for uuid, position, wanted, kind in log.heads(at):
-        while held is not None and held[0] < uuid:
-            yield held[0], held[1], None, "", held[2]
+    for position, event, _ in log.standing(at):
+        while held is not None and held[0] < event.uuid:
+            yield _Pair(held[0], held[1], None, "", held[2])
             held = next(here, None)
-        if held is not None and held[0] == uuid:
-            yield uuid, kind, position, wanted, held[2]
+        if held is not None and held[0] == event.uuid:
+            there: str | None = held[2]
             held = next(here, None)
         else:
-            found = aside.pop(uuid, None)
-            yield uuid, kind, position, wanted, found[1] if found else None
+            found = aside.pop(event.uuid, None)
+            there = found[1] if found else None
+        yield _Pair(event.uuid, event.kind, position, event.digest, there, event.handle)
     while held is not None:
-        yield held[0], held[1], None, "", held[2]
+        yield _Pair(held[0], held[1], None, "", held[2])
         held = next(here, None)
     for uuid, (kind, digest) in aside.items():
-        yield uuid, kind, None, "", digest
+        yield _Pair(uuid, kind, None, "", digest)
 
 
 def _renamed(connection: Connection, options: Options, back: dict[Uuid, Uuid]) -> dict[Uuid, tuple[Kind, str]]:
@@ -192,6 +200,6 @@ def _some(
         found = fingerprint.digests(connection, event.kind, [names.get(uuid, uuid)], options)
         held = next(iter(found.values()), None)
         if then is not None and then.event.type is Type.PUT:
-            yield uuid, event.kind, then.position, then.event.digest, held
+            yield _Pair(uuid, event.kind, then.position, then.event.digest, held, then.event.handle)
         elif held is not None:
-            yield uuid, event.kind, None, "", held
+            yield _Pair(uuid, event.kind, None, "", held)

@@ -9,7 +9,8 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
 import events.aip
@@ -81,6 +82,18 @@ def decode_ahead(entries: Sequence[Entry]) -> Ahead:
             except (ValueError, InvalidAip) as error:
                 found[entry.position] = error
     return found
+
+
+def decoded(runs: Iterable[Sequence[Entry]]) -> Iterator[tuple[Sequence[Entry], Ahead]]:
+    """Each run with its payloads, decoded in a thread while the caller is at the one before."""
+    with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+        waiting: tuple[Sequence[Entry], Future[Ahead]] | None = None
+        for run in runs:
+            before, waiting = waiting, (run, pool.submit(decode_ahead, run))
+            if before:
+                yield before[0], before[1].result()
+        if waiting:
+            yield waiting[0], waiting[1].result()
 
 
 def decide(

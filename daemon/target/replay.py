@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import psycopg2
 import psycopg2.errors
@@ -47,6 +48,9 @@ logger = structlog.get_logger(__name__)
 
 _AT_ONCE = 500
 """Events that are taken from the log at once to be applied again: memory does not grow with what is parked."""
+
+Turn = Literal["next", "again", "back"]
+"""Whether events are applied in their turn, once more, or out of it to objects that are known to be otherwise here."""
 
 _OF_ALL = (psycopg2.errors.InsufficientPrivilege, psycopg2.errors.ReadOnlySqlTransaction)
 """No fault of one object: every other one would meet it too, and be parked."""
@@ -114,9 +118,15 @@ class NativeTarget(Held):
         """
         return self._again(uuids)
 
-    def put_back(self, entries: Sequence[Entry]) -> Applied:
-        """Apply events out of their turn, one an object, whatever was applied of them; the position stays."""
-        return self._apply(entries, again=True)
+    def put_back(self, entries: Sequence[Entry], ahead: Ahead | None = None) -> Applied:
+        """Apply events out of their turn, one an object, whatever was applied of them; the position stays.
+
+        The objects are known to be otherwise here, so they are not compared before, and no edit of them is told.
+        """
+        self._ahead = ahead or {}
+        done = self._apply(entries, turn="back")
+        self._ahead = {}
+        return done
 
     def retry_conflicts(self) -> Applied:
         """Try together what was refused one by one because of each other: two people who exchanged their addresses in
@@ -141,13 +151,13 @@ class NativeTarget(Held):
             self.connection.rollback()
             found = (self.log.latest(uuid, at=max(place, upto.get(uuid, place))) for uuid in some)
             entries = sorted((entry for entry in found if entry is not None), key=lambda entry: entry.position)
-            done.add(self._apply(entries, again=True))
+            done.add(self._apply(entries, turn="again"))
         done.released = done.written
         return done
 
-    def _apply(self, entries: Sequence[Entry], *, move_to: Entry | None = None, again: bool = False) -> Applied:
+    def _apply(self, entries: Sequence[Entry], *, move_to: Entry | None = None, turn: Turn = "next") -> Applied:
         try:
-            done, arrived = with_retries(self.connection, lambda: self._transaction(entries, move_to, again))
+            done, arrived = with_retries(self.connection, lambda: self._transaction(entries, move_to, turn))
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self.close()
             raise unreachable("target", self.dsn, error) from error
@@ -159,7 +169,7 @@ class NativeTarget(Held):
             raise PreconditionError(f"[target] {str(error).strip()}") from error
         except (psycopg2.Error, AipstreamError, ValueError) as error:
             self.connection.rollback()
-            done, arrived = self._halves(entries, move_to, again, error)
+            done, arrived = self._halves(entries, move_to, turn, error)
         failpoint("replay.committed")
         self._arrive(arrived, done)
         return done
@@ -173,7 +183,7 @@ class NativeTarget(Held):
                 done.add(self._again(released))
 
     def _halves(
-        self, entries: Sequence[Entry], move_to: Entry | None, again: bool, error: Exception
+        self, entries: Sequence[Entry], move_to: Entry | None, turn: Turn, error: Exception
     ) -> tuple[Applied, list[Uuid]]:
         """Find the object that is refused: halve until one is left, park that one, apply the others."""
         if len(entries) <= 1:
@@ -186,8 +196,8 @@ class NativeTarget(Held):
             logger.warning("replay.parked", uuid=entries[0].event.uuid, error=str(error).strip().split("\n")[0])
             return Applied(parked=1), []
         middle = len(entries) // 2
-        done = self._apply(entries[:middle], again=again)
-        done.add(self._apply(entries[middle:], move_to=move_to, again=again))
+        done = self._apply(entries[:middle], turn=turn)
+        done.add(self._apply(entries[middle:], move_to=move_to, turn=turn))
         return done, []
 
     def _move(self, to: Entry | None) -> None:
@@ -196,15 +206,18 @@ class NativeTarget(Held):
 
     # --- one transaction ----------------------------------------------------------------------------------------------
 
-    def _transaction(self, entries: Sequence[Entry], move_to: Entry | None, again: bool) -> tuple[Applied, list[Uuid]]:
+    def _transaction(self, entries: Sequence[Entry], move_to: Entry | None, turn: Turn) -> tuple[Applied, list[Uuid]]:
         """Everything of one batch; returns the counts and the objects that are now there."""
         connection = self.connection
         standings = ledger.standings(connection, [entry.event.uuid for entry in entries])
-        decided = decide(entries, standings, self._ahead, again=again)
+        decided = decide(entries, standings, self._ahead, again=turn != "next")
         done = Applied(old=decided.old)
         match(connection, [put.aip for put in decided.puts])
         aside = list(decided.broken)
-        puts, before = self._different(decided, standings, done, aside)
+        puts = decided.puts
+        before: dict[Uuid, str] = {}
+        if turn != "back":
+            puts, before = self._different(decided, standings, done, aside)
         puts = self._with_parents(puts, aside)
         internal_ids, failed = place(connection, self.assetstore, self.blobs, [put.aip for put in puts])
         done.files = len(internal_ids)
@@ -231,7 +244,7 @@ class NativeTarget(Held):
         here = self._record(puts, decided, missing, done)
         self._record_losses(puts, decided, lost)
         if shapes is not None:
-            changed = [put for put in puts if before.get(put.event.uuid) != here.get(put.event.uuid)]
+            changed = [put for put in puts if turn == "back" or before.get(put.event.uuid) != here.get(put.event.uuid)]
             reindex.note(connection, shapes, changed, [entry.event for entry in decided.deletes])
         ledger.park(connection, aside)
         self._move(move_to)
