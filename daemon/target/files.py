@@ -56,7 +56,7 @@ def contents(aip: Aip) -> list[Wanted]:
     ]
 
 
-class _Fresh(NamedTuple):
+class Fresh(NamedTuple):
     """A file to be written: the bitstreams that will name it, and its temporary and final path."""
 
     group: list[Wanted]
@@ -118,35 +118,48 @@ class Assetstore:
         not be placed (BlobMissing, ChecksumMismatch). An OSError of the folder itself (full, read-only) is raised as
         TargetUnreachable, and the blob store's StorageUnusable as it is: they concern every file.
         """
+        placed, fresh = self.named(wanted)
+        failed = self.fill(fresh, blobs)
+        return {bitstream: name for bitstream, name in placed.items() if bitstream not in failed}, failed
+
+    def named(self, wanted: Sequence[Wanted]) -> tuple[dict[Uuid, str], list[Fresh]]:
+        """The id under which each bitstream's file will lie, and the files that have to be written for that, by `fill`.
+        Raises TargetUnreachable.
+        """
         contents: dict[tuple[str | None, str, int], list[Wanted]] = {}  # whose row lies of its size is wrong alone
         for each in wanted:
             contents.setdefault((each.internal_id, each.sha256, each.size), []).append(each)
-        placed: dict[Uuid, str] = {}
-        failed: dict[Uuid, Exception] = {}
-        fresh: list[_Fresh] = []
+        named: dict[Uuid, str] = {}
+        fresh: list[Fresh] = []
         claimed: set[str] = set()
         try:
             for group in contents.values():
                 identifier = self._identifier(group[0], claimed)
                 claimed.add(identifier)
-                placed.update((each.bitstream, identifier) for each in group)
+                named.update((each.bitstream, identifier) for each in group)
                 final = self.path(identifier)
                 if not final.exists():
-                    fresh.append(_Fresh(group, self._incoming / f"{final.name}.{secrets.token_hex(4)}", final))
+                    fresh.append(Fresh(group, self._incoming / f"{final.name}.{secrets.token_hex(4)}", final))
+        except OSError as error:
+            raise self._unusable(error) from error
+        return named, fresh
+
+    def fill(self, fresh: Sequence[Fresh], blobs: Blobs) -> dict[Uuid, Exception]:
+        """Write those files, durably; returns and raises as `place`."""
+        failed: dict[Uuid, Exception] = {}
+        try:
             for done, error in self._copied(fresh, blobs):
                 if error is not None:
                     failed.update((each.bitstream, error) for each in done.group)
-            fresh = [each for each in fresh if each.group[0].bitstream not in failed]
             failpoint("replay.staged")
-            self._publish(fresh)
-            placed = {bitstream: identifier for bitstream, identifier in placed.items() if bitstream not in failed}
+            self._publish([each for each in fresh if each.group[0].bitstream not in failed])
         except (OSError, StorageUnusable) as error:
             for file in fresh:
                 file.temporary.unlink(missing_ok=True)
             if isinstance(error, StorageUnusable):
                 raise
             raise self._unusable(error) from error
-        return placed, failed
+        return failed
 
     def _identifier(self, content: Wanted, claimed: set[str]) -> str:
         """The source's id if it is a usual one and free here, or holds this content already; else one that follows
@@ -159,7 +172,7 @@ class Assetstore:
                 return each
         return str(secrets.randbits(127) | 1 << 126)
 
-    def _copied(self, fresh: Sequence[_Fresh], blobs: Blobs) -> Iterator[tuple[_Fresh, Exception | None]]:
+    def _copied(self, fresh: Sequence[Fresh], blobs: Blobs) -> Iterator[tuple[Fresh, Exception | None]]:
         """Each of the files with the error of its content, if there is one. Large files by several threads: hashing
         lets go of the interpreter, small files do not (but asking a distant store for them does).
         """
@@ -170,7 +183,7 @@ class Assetstore:
             with ThreadPoolExecutor(4, thread_name_prefix="place") as pool:
                 yield from zip(large, pool.map(lambda each: self._attempted(each, blobs), large), strict=True)
 
-    def _attempted(self, each: _Fresh, blobs: Blobs) -> Exception | None:
+    def _attempted(self, each: Fresh, blobs: Blobs) -> Exception | None:
         try:
             self._copy(each.group[0], blobs, each.temporary)
         except (OSError, StorageUnusable):
@@ -212,7 +225,7 @@ class Assetstore:
                 "from the source; then `aipstream park retry`.",
             )
 
-    def _publish(self, fresh: Sequence[_Fresh]) -> None:
+    def _publish(self, fresh: Sequence[Fresh]) -> None:
         """Contents to disk, then names, then folders: in this order a name never stands for missing bytes."""
         self._durable.sync([each.temporary for each in fresh])
         folders: set[Path] = set()

@@ -3,6 +3,7 @@
 Invariants (and why killing it anywhere is harmless):
 
 1. Files first. They are durable before the transaction that names them commits; a file without a row is harmless.
+   (Small ones are written while that transaction is under way, see `daemon.target.placing`.)
 2. Objects, ledger and position commit together. So the position never says more or less than the rows.
 3. An event that cannot be applied is parked in that same transaction, with its reason, and the position goes on.
    When what it needs arrives, it is applied from the log. Nothing is lost and nothing blocks the rest.
@@ -10,7 +11,8 @@ Invariants (and why killing it anywhere is harmless):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -30,7 +32,7 @@ from daemon.target.drift import digests, edited
 from daemon.target.files import Assetstore
 from daemon.target.held import Held
 from daemon.target.native import match, missing_parents, write
-from daemon.target.placing import place
+from daemon.target.placing import FilesFailed, Placing
 from daemon.target.retries import with_retries
 from events.aip.model import Kind, Uuid
 from events.blobs import Blobs
@@ -208,6 +210,16 @@ class NativeTarget(Held):
 
     def _transaction(self, entries: Sequence[Entry], move_to: Entry | None, turn: Turn) -> tuple[Applied, list[Uuid]]:
         """Everything of one batch; returns the counts and the objects that are now there."""
+        try:
+            return self._attempt(entries, move_to, turn, beside=True)
+        except FilesFailed:
+            self.connection.rollback()
+            return self._attempt(entries, move_to, turn, beside=False)
+
+    def _attempt(
+        self, entries: Sequence[Entry], move_to: Entry | None, turn: Turn, *, beside: bool
+    ) -> tuple[Applied, list[Uuid]]:
+        """`beside`: files may be placed while rows are written. Raises FilesFailed then, with nothing committed."""
         connection = self.connection
         standings = ledger.standings(connection, [entry.event.uuid for entry in entries])
         decided = decide(entries, standings, self._ahead, again=turn != "next")
@@ -219,13 +231,38 @@ class NativeTarget(Held):
         if turn != "back":
             puts, before = self._different(decided, standings, done, aside)
         puts = self._with_parents(puts, aside)
-        internal_ids, failed = place(connection, self.assetstore, self.blobs, [put.aip for put in puts])
-        done.files = len(internal_ids)
-        aside += [
-            parked(Entry(put.position, put.event), failed[put.event.uuid]) for put in puts if put.event.uuid in failed
-        ]
-        puts = self._with_parents([put for put in puts if put.event.uuid not in failed], aside)
-        failpoint("replay.files")
+        files = Placing(connection, self.assetstore, self.blobs, [put.aip for put in puts])
+        beside = beside and files.quick
+        if not beside:
+            failed = files.place()
+            aside += [
+                parked(Entry(put.position, put.event), failed[put.event.uuid])
+                for put in puts
+                if put.event.uuid in failed
+            ]
+            puts = self._with_parents([put for put in puts if put.event.uuid not in failed], aside)
+        done.files = len(files.names)
+        with files.beside() if beside else nullcontext():
+            self._write(puts, decided, files.names, done, None if turn == "back" else before)
+            ledger.park(connection, aside)
+            self._move(move_to)
+            failpoint("replay.recorded")
+        connection.commit()
+        done.parked, done.deleted = len(aside), len(decided.deletes)
+        return done, list({put.event.uuid for put in decided.puts} - {each.uuid for each in aside})
+
+    def _write(
+        self,
+        puts: Sequence[Put],
+        decided: Decided,
+        internal_ids: Mapping[Uuid, str],
+        done: Applied,
+        before: Mapping[Uuid, str] | None,
+    ) -> None:
+        """The rows of a batch, and what the ledger says of them. `before` are the digests that the objects had; None if
+        every one of them is known to change.
+        """
+        connection = self.connection
         deletes = [(entry.event.kind, entry.event.uuid) for entry in decided.deletes]
         missing: dict[Uuid, set[Uuid]] = {}
         lost: list[Loss] = []
@@ -244,14 +281,10 @@ class NativeTarget(Held):
         here = self._record(puts, decided, missing, done)
         self._record_losses(puts, decided, lost)
         if shapes is not None:
-            changed = [put for put in puts if turn == "back" or before.get(put.event.uuid) != here.get(put.event.uuid)]
+            changed = [
+                put for put in puts if before is None or before.get(put.event.uuid) != here.get(put.event.uuid)
+            ]
             reindex.note(connection, shapes, changed, [entry.event for entry in decided.deletes])
-        ledger.park(connection, aside)
-        self._move(move_to)
-        failpoint("replay.recorded")
-        connection.commit()
-        done.parked, done.deleted = len(aside), len(deletes)
-        return done, list({put.event.uuid for put in decided.puts} - {each.uuid for each in aside})
 
     def _different(
         self, decided: Decided, standings: dict[Uuid, ledger.Standing], done: Applied, aside: list[ledger.Parked]
