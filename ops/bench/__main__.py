@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -90,12 +91,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures there")
     arguments = parser.parse_args()
     table = Table()
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     if arguments.part == "kafka":
         kafka.measure(arguments.events, arguments.payload, table.add)
     elif arguments.part == "contents":
         contents.measure(table, arguments.contents)
     else:
         site_parts(arguments, table)
+    print(f"load average {os.getloadavg()[0]:.1f} in the end")
     if arguments.json:
         arguments.json.write_text(json.dumps(table.rows, indent=1) + "\n", encoding="utf-8")
 
