@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import Final
 
 from events.aip.model import Uuid
@@ -111,12 +112,21 @@ class KafkaLog(KafkaReading):
     def _turn(self, seconds: float) -> Iterator[None]:
         """The only one of this machine, as far as they share an index."""
         path = self.index.path.with_name(f"{self.index.path.name}.writer")
+        deadline = time.monotonic() + seconds
+        with ExitStack() as held:
+            with ExitStack() as line:
+                if seconds:  # who has had its turn stands behind who waits for it
+                    line.enter_context(self._locked(path.with_name(f"{path.name}.next"), deadline))
+                held.enter_context(self._locked(path, deadline))
+            yield
+
+    @contextmanager
+    def _locked(self, path: Path, deadline: float) -> Iterator[None]:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
             raise StorageUnusable(f"the lock {path} cannot be made: {error.strerror or error}") from error
         try:
-            deadline = time.monotonic() + seconds
             while True:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -124,7 +134,7 @@ class KafkaLog(KafkaReading):
                 except OSError as error:
                     if time.monotonic() >= deadline:
                         raise Locked(f"another aipstream on this machine writes into the log {self.place}") from error
-                    time.sleep(random.uniform(0.002, 0.02))  # noqa: S311 - so that two take turns
+                    time.sleep(random.uniform(0.002, 0.02))  # noqa: S311 - several wait
             yield
         finally:
             os.close(descriptor)

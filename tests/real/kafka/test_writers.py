@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -163,3 +164,27 @@ def test_two_machines_append_in_turn(kafka_place: KafkaPlace, other: KafkaPlace)
     with closing(kafka_place.open()) as one, closing(other.open()) as two:
         assert sorted(entry.event.lsn for entry in one.read(0)) == list(range(1, 31))
         assert one.seal() == two.seal()
+
+
+def test_who_had_a_turn_stands_behind_who_waits(kafka_place: KafkaPlace) -> None:
+    """One that appends without a pause is passed by another one of this machine every few of its turns."""
+    acknowledged: list[str] = []
+    busy = subprocess.Popen(
+        kafka_place.command("tests.real.kafka.writer", 1, 1), stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    try:
+        assert busy.stdout is not None
+        reading = threading.Thread(target=lambda: acknowledged.extend(busy.stdout or ()))
+        reading.start()
+        eventually(lambda: acknowledged)
+        waited = []
+        with closing(kafka_place.open()) as log:
+            for lsn in range(10_001, 10_006):
+                before = len(acknowledged)
+                log.append([event(lsn)])
+                waited.append(len(acknowledged) - before)
+        assert max(waited) <= 10, waited  # without a line it was over a hundred
+    finally:
+        busy.kill()
+        reading.join()
+        busy.communicate()
