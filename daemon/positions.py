@@ -85,15 +85,17 @@ def instant(text: str) -> str:
 
     Raises ConfigError.
     """
-    if ago := _AGO.fullmatch(text.strip()):
-        moment = datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _SECONDS[next(filter(None, ago.groups()[1:]))])
-    else:
-        try:
+    ago = _AGO.fullmatch(text.strip())
+    try:
+        if ago:
+            seconds = int(ago[1]) * _SECONDS[next(filter(None, ago.groups()[1:]))]
+            moment = datetime.now(UTC) - timedelta(seconds=seconds)
+        else:
             moment = datetime.fromisoformat(text)
-        except ValueError as error:
-            raise ConfigError(f"{text!r} is no time", 'Write 2026-01-31T14:05, or "2h ago".') from error
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return text_of(moment)
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        return text_of(moment)
+    except (ValueError, OverflowError) as error:  # the second: before or behind all calendars
+        raise ConfigError(f"{text!r} is no time", 'Write 2026-01-31T14:05, or "2h ago".') from error
 
 
 def uuid_of(log: Log, thing: str) -> Uuid:

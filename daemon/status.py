@@ -68,8 +68,7 @@ def status(config: Config) -> Status:
         else:
             told |= _of_target(config, log, told)
     told["checked"] = _part(lambda: _checked(config))
-    copied = _meta(config, COPIED)
-    told["copied"] = json.loads(copied) if copied else None
+    told["copied"] = _noted(config, COPIED)
     return told
 
 
@@ -85,7 +84,7 @@ def _log(config: Config, told: Status, stack: ExitStack) -> _Known:
         told |= {"error": str(error), "hint": error.hint}
         index = read_before(config)
         if index is None:
-            known = _Known(_meta(config, "log"))
+            known = _Known((_part(lambda: {"log": _meta(config, "log")})).get("log"))
         else:
             stack.callback(index.close)
             known = _Known(index.identity, index.end(), lambda after: _first(index.headers(after, 1)))
@@ -116,10 +115,9 @@ def _of_target(config: Config, log: _Known, of_all: Status) -> Status:
     told: Status = {"replay": _part(lambda: _replay(config, log)) if config.target else None}
     told["lag"] = _lag(log, {**of_all, **told})
     told["index"] = _index(config)
-    verified, ended = _meta(config, config.keyed(VERIFIED)), _meta(config, config.keyed(ENDED))
-    told["verified"] = json.loads(verified) if verified else None
-    if ended and told["replay"] is not None and not told["replay"].get("process"):
-        told["replay"]["ended"] = json.loads(ended)
+    told["verified"], ended = _noted(config, config.keyed(VERIFIED)), _noted(config, config.keyed(ENDED))
+    if ended and "kind" in ended and told["replay"] is not None and not told["replay"].get("process"):
+        told["replay"]["ended"] = ended
     return told
 
 
@@ -128,6 +126,15 @@ def _part(read: Callable[[], Status]) -> Status:
         return read()
     except AipstreamError as error:
         return {"error": str(error), "hint": error.hint}
+
+
+def _noted(config: Config, key: str) -> Status | None:
+    """What the state has under that key; None if it has nothing."""
+    try:
+        noted: Status | None = json.loads(_meta(config, key) or "null")
+    except AipstreamError as error:
+        return {"error": str(error), "hint": error.hint}
+    return noted
 
 
 def _meta(config: Config, key: str) -> str | None:

@@ -7,6 +7,9 @@ import click
 from daemon.cli.output import dry_run_option, json_option, show, table
 from daemon.cli.session import Session, pass_session
 
+LONGEST = 200
+"""Characters of a name: it stands in one line of a list."""
+
 
 @click.command()
 @click.argument("name", required=False)
@@ -30,6 +33,11 @@ def keep(
     from events.errors import ConfigError
     from events.log.opening import retention_of
 
+    if name is not None and not remove and not (name.strip() and name.isprintable() and len(name) <= LONGEST):
+        raise ConfigError(
+            f"{name[:LONGEST]!r} is no name for a moment",
+            f"Take one of at most {LONGEST} characters that can be seen, in one line.",
+        )
     with closing(log_of(session.config)) as log:
         retention = retention_of(log)
         if name is None and (moment or remove):

@@ -44,7 +44,7 @@ from daemon.cli import (
 )
 from daemon.cli.session import DEFAULT, TARGET, VARIABLE, Session
 from daemon.redaction import hide
-from events.errors import AipstreamError, Interrupted
+from events.errors import AipstreamError, ConfigError, Interrupted
 
 EPILOG = (
     "Exit codes: 0 done, 2 not usable as it is configured, 3 done but for parked objects, 4 differs; all others "
@@ -127,8 +127,9 @@ def main(arguments: list[str] | None = None) -> None:
 def outcome(arguments: list[str] | None = None) -> int:
     """Run one verb; its exit code."""
     context: click.Context | None = None
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        with aipstream.make_context("aipstream", list(sys.argv[1:] if arguments is None else arguments)) as context:
+        with aipstream.make_context("aipstream", list(words)) as context:
             aipstream.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -142,6 +143,11 @@ def outcome(arguments: list[str] | None = None) -> int:
         return 141
     except KeyboardInterrupt:
         return _tell(context, Interrupted("interrupted"))
+    except UnicodeEncodeError as error:
+        if error.object not in words:
+            return _tell(context, error)
+        # A path may be any bytes; what is looked for in a log or a database is text.
+        return _tell(context, ConfigError(f"{error.object!r} is no text", "Write it in UTF-8."))
     except Exception as error:  # noqa: BLE001 - the last place where anything can be told
         return _tell(context, error)
     return 0

@@ -115,6 +115,8 @@ def _index(part: dict[str, Any]) -> str:
 def _verified(last: dict[str, Any] | None) -> str:
     if last is None:
         return "never"
+    if "error" in last:
+        return _failed(last)
     what = "a sample of " if last["sample"] else ""
     result = f"{last['differing']:,} differ" if last["differing"] else "all equal"
     return f"{last['at']}, {what}{last['objects']:,} objects, {result}"
@@ -131,5 +133,7 @@ def _checked(part: dict[str, Any]) -> str:
 
 
 def _copied(last: dict[str, Any]) -> str:
+    if "error" in last:
+        return _failed(last)
     missing = f", {last['missing']:,} contents MISSING (`aipstream copy --heal`)" if last["missing"] else ""
     return f"{last['at']}, up to position {last['position']:,}{missing}"

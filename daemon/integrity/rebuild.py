@@ -97,7 +97,7 @@ def _exchanged(
 ) -> None:
     if in_kafka(config):
         raise ConfigError("only a log in a SQLite file is rebuilt", "`aipstream copy` makes another topic.")
-    torn = path_of(config.log.url)
+    torn = path_of(config.log.url).resolve()  # what a link leads to: there SQLite has the WAL, too
     new = torn.with_name(f"{torn.name}.rebuilding")
     with alone(config), ExitStack() as opened:
         _tidy(torn, new)
@@ -111,7 +111,11 @@ def _exchanged(
                 raise Locked(f"another process still reads the log {torn}", "Stop it, then start again.")
             done.rebuilt = made_anew(torn, new, _known(config, copy), progress=progress, stopped=stopped)
             if not done.rebuilt.records:
-                raise GapInLog(f"no record of a log is in {torn}: it was left as it is")
+                raise GapInLog(
+                    f"no record of a log is in {torn}: it was left as it is",
+                    "If [log] url is right, put a copy in its place, or move it away, with what lies beside it under "
+                    "its name (-wal): then `aipstream init` and `aipstream snapshot`.",
+                )
             _filled(config, new, copy, done, dry_run=dry_run, progress=progress, stopped=stopped)
             if not dry_run:
                 done.kept = _exchange(torn, new, before)

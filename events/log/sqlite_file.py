@@ -80,6 +80,7 @@ def make(path: Path, tables: MetaData = TABLES, more: Mapping[str, str] | None =
 
     With further `tables`, and `more` noted in `meta`, it is the index of a log that is elsewhere.
     """
+    _alone(path)
     new = path.with_name(f"{path.name}.new-{uuids.uuid4().hex}")
     try:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -105,6 +106,16 @@ def make(path: Path, tables: MetaData = TABLES, more: Mapping[str, str] | None =
         for suffix in ("", "-wal", "-shm", "-journal"):
             with suppress(OSError):
                 Path(f"{new}{suffix}").unlink()
+
+
+def _alone(path: Path) -> None:
+    """Refuse a name under which a WAL is left: SQLite would take it for that of the new file, and write it in there."""
+    for left in (Path(f"{path}-wal"), Path(f"{path}-journal")):
+        if not path.exists() and left.exists() and left.stat().st_size:
+            raise StorageUnusable(
+                f"{left} is there without its log {path}, of which it holds the last events",
+                "Put the log back beside it. If that log is given up, move this file away, too; then start again.",
+            )
 
 
 def connections(path: Path) -> Engine:

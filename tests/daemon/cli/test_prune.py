@@ -118,3 +118,21 @@ def test_a_mark_needs_a_name(replicated: Place) -> None:
     replicated.good("keep", "one", "--at", "1")
     assert replicated("keep", "one").code == 2
     assert replicated("keep", "two", "--remove").code == 2
+
+
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "a\x1b[31mred", "x" * 201])
+def test_a_name_that_a_list_cannot_show_is_refused(place: Place, name: str) -> None:
+    """One line of at most 200 characters that can be seen. Others are taken as they are, and given up by that name."""
+    refused = place("keep", name)
+    assert refused.code == 2, refused
+    assert "no name for a moment" in refused.err
+    place.good("keep", "vor dem Umzug · 移行前 🎉" + "x" * 170)
+    assert len(place.good("keep", "--json").json["marks"]) == 1
+
+
+@pytest.mark.parametrize("moment", ["99999999999h ago", "0001-01-01T00:00+10:00", "9999-12-31T23:59-10:00", "\u0663h"])
+def test_a_moment_outside_all_calendars_is_refused(place: Place, moment: str) -> None:
+    """As any other text that is no moment."""
+    refused = place("keep", "then", "--at", moment)
+    assert refused.code == 2, refused
+    assert "is no position" in refused.err

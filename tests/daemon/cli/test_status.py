@@ -33,3 +33,14 @@ def test_without_a_log_it_says_how_to_make_one(place: Place) -> None:
     done = place("status")
     assert done.code == 2
     assert "aipstream init" in done.err
+
+
+def test_with_a_state_that_cannot_be_opened_the_rest_is_told(place: Place) -> None:
+    """What the state alone knows is named as not known; never as something that was not done yet."""
+    (place.folder / "log.sqlite.state").write_bytes(bytes(range(256)) * 64)
+    done = place.good("status", "--json").json
+    assert (done["log"]["end"], done["replay"]["position"], done["lag"]["events"]) == (0, 0, 0)
+    assert {"damaged" in done[part]["error"] for part in ("capture", "verified", "copied")} == {True}
+    said = place.good("status").out
+    assert "verified not known: the state" in said
+    assert "copied   not known: the state" in said

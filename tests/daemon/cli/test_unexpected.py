@@ -20,3 +20,12 @@ def test_an_unexpected_error_is_one_line_and_exit_code_1(place: Place, monkeypat
     assert "Traceback" not in done.err
     assert "--verbose" in done.err
     assert "Traceback" in place("status", options=("--verbose",)).err
+
+
+@pytest.mark.parametrize("words", [("why", "a\udcff"), ("keep", "a\udcff"), ("park", "retry", "a\udcff")])
+def test_a_word_that_is_no_text_is_named(place: Place, words: tuple[str, ...]) -> None:
+    """A shell hands on any bytes. It is a mistake of whoever wrote them, and nothing unexpected."""
+    done = place(*words)
+    assert done.code == 2, done
+    assert "unexpected" not in done.err
+    assert "udcff" in done.err

@@ -231,3 +231,23 @@ def test_a_log_in_kafka_has_no_file_to_rebuild(torn: Torn) -> None:
     )
     code, said = torn()
     assert (code, "only a log in a SQLite file" in said) == (2, True)
+
+
+def test_of_a_log_behind_a_link_the_file_is_exchanged_and_the_link_stays(torn: Torn, tmp_path: Path) -> None:
+    """What is in its WAL, which SQLite keeps beside the file, is taken too."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    log, real = torn.archive.log, disk / "real.sqlite"
+    gone = damage.tear(log)
+    script = "import os, sys, tests.events.samples as s; from events.log.opening import open_log; "
+    script += "open_log(sys.argv[1]).append([s.event(301, blobs=())]); os._exit(0)"
+    subprocess.run([sys.executable, "-c", script, torn.archive.url], check=True)
+    for beside in ("", "-wal"):
+        Path(f"{log}{beside}").rename(f"{real}{beside}")
+    log.symlink_to(real)
+    done = torn.done("--from", torn.copy)
+    assert (done["rebuilt"]["records"], done["rebuilt"]["end"]) == (301 - len(gone), 301)
+    assert log.readlink() == real
+    assert Path(done["kept"]).parent == disk
+    with closing(open_log(torn.archive.url)) as opened:
+        assert opened.end() == 301

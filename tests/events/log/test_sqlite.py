@@ -228,7 +228,8 @@ def test_a_log_that_is_exchanged_while_open_takes_no_more(filled: str, path: Pat
         path.rename(path.with_suffix(".old"))
         with pytest.raises(GapInLog, match="exchanged"):
             log.append([event(32)])
-        open_log(filled, create=True).close()
+        open_log(f"{filled}.other", create=True).close()
+        path.with_name(f"{path.name}.other").rename(path)
         with pytest.raises(GapInLog, match="exchanged"):
             log.append([event(32)])
 
@@ -246,6 +247,23 @@ def test_a_missing_log_is_made_only_when_told(path: Path) -> None:
     open_log(url, create=True).close()
     assert [found.name for found in path.parent.iterdir()] == [path.name]
     assert path.stat().st_mode & 0o007 == 0, "it holds names and addresses of people"
+
+
+def test_no_log_is_made_where_the_wal_of_another_one_lies(url: str, path: Path) -> None:
+    """SQLite would write its pages into the new file; and it may hold the last events of the log that is gone."""
+    open_log(url, create=True).close()
+    script = "import os, sys, tests.events.samples as s; from events.log.opening import open_log; "
+    script += "open_log(sys.argv[1]).append([s.event(1)]); os._exit(0)"
+    subprocess.run([sys.executable, "-c", script, url], check=True)
+    left = Path(f"{path}-wal")
+    before = left.read_bytes()
+    path.rename(path.with_name("away"))
+    with pytest.raises(StorageUnusable, match="without its log"):
+        open_log(url, create=True)
+    assert (left.read_bytes(), path.exists()) == (before, False)
+    path.with_name("away").rename(path)
+    with closing(open_log(url, create=True)) as log:
+        assert log.end() == 1
 
 
 def test_making_a_log_that_is_there_opens_it(filled: str) -> None:
