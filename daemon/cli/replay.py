@@ -146,6 +146,7 @@ def replay(
             *(f"edited on the target: {each.kind.value} {each.handle or each.uuid}" for each in applied.drifted),
             *lost(session, applied.losses),
             *(f"written, but reads back otherwise: {uuid}" for uuid in applied.differing),
+            *(["`aipstream verify` says whether that is so still"] if applied.differing else []),
             *(f"sequence {each.sequence}: next is {each.next_after}" for each in moved),
             f"the target is at position {position:,}",
             *doubts,

@@ -44,8 +44,15 @@ class Applied:
     drifted: list[Drifted] = field(default_factory=list)
     losses: Summary = field(default_factory=Summary)
     differing: list[Uuid] = field(default_factory=list)
+    right: set[Uuid] = field(default_factory=set)
+    """Of one batch alone: what is on the target as its events say."""
 
     def add(self, other: Applied) -> None:
-        """Add the counts of another batch."""
+        """Add the counts of another batch. What differed before it and is right behind it differs no more: a batch may
+        end between the events of one moment, and an object then shows what only the next event of it says.
+        """
         for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+            if each.name not in ("differing", "right"):
+                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        settled = other.right.union(other.differing)
+        self.differing = [uuid for uuid in self.differing if uuid not in settled] + other.differing

@@ -249,7 +249,9 @@ class NativeTarget(Held):
             failpoint("replay.recorded")
         connection.commit()
         done.parked, done.deleted = len(aside), len(decided.deletes)
-        return done, list({put.event.uuid for put in decided.puts} - {each.uuid for each in aside})
+        there = {put.event.uuid for put in decided.puts} - {each.uuid for each in aside}
+        done.right = there.union(entry.event.uuid for entry in decided.deletes) - set(done.differing)
+        return done, list(there)
 
     def _write(
         self,
