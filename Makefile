@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-clouds hunt check format bench lock clean
+.PHONY: help install demo test test-fast test-clouds test-cluster hunt check format bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ hunt: $(VENV)/.development ## the property tests on examples that no run has see
 test-clouds: $(VENV)/.development ## the blob stores of Azure (on Azurite, by npm) and Google, which no other target tests
 	@ops/prepare postgresql java
 	@CLOUDS=1 $(BIN)/python -m pytest tests/real/clouds $(ARGS)
+
+test-cluster: $(VENV)/.development ## the log on three brokers of Kafka that die, which no other target tests
+	@ops/prepare postgresql java
+	@CLUSTER=1 $(BIN)/python -m pytest tests/real/cluster $(ARGS)
 
 check: $(VENV)/.development ## ruff, mypy, docs in step with the code
 	@$(BIN)/ruff check .

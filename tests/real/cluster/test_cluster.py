@@ -15,6 +15,7 @@ from daemon.scratch import Cluster
 from events.errors import ConfigError, GapInLog
 from events.log import kafka_lost
 from events.log import kafka_topic_settings as topic_settings
+from events.log.kafka import KafkaLog
 from events.log.kafka_errors import LogUnreachable
 from tests.chaos.wreck import Begun
 from tests.daemon.cli.place import eventually
@@ -231,8 +232,8 @@ def test_an_unclean_election_loses_nothing_in_silence(
             new = place.elsewhere(tmp_path / "new")
             says(
                 lambda: behind.append([event(11)]),
-                lambda: new.open().end(),
-                lambda: new.open(create=True).append([event(11)]),
+                lambda: opened(new, lambda log: log.end()),
+                lambda: opened(new, lambda log: log.append([event(11)]), create=True),
             )
             brokers.start()
             brokers.in_sync(place.topic, 1, 2)
@@ -266,6 +267,12 @@ def unreachable(call: Callable[[], object], why: str) -> None:
         return why in told and "Start the brokers" in told
 
     eventually(tells, LONG)
+
+
+def opened(place: KafkaPlace, call: Callable[[KafkaLog], object], *, create: bool = False) -> None:
+    """Call it with the log of that place, which is closed whatever comes of it."""
+    with closing(place.open(create=create)) as log:
+        call(log)
 
 
 def said(call: Callable[[], object]) -> str:
