@@ -70,7 +70,7 @@ policies = st.builds(
 )
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(rows=events_of_a_year, policy=policies, marks=st.lists(st.integers(0, 60), max_size=3), twice=policies)
 def test_every_kept_moment_stays_as_it_was(
     tmp_path_factory: pytest.TempPathFactory,
