@@ -8,18 +8,16 @@ turns. No message holds a bound value. A file says in which format it is made fr
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
 
 from events.errors import AipstreamError, Locked, StorageUnusable
-
-T = TypeVar("T")
 
 AT_ONCE: Final = 500
 """Values of one statement: SQLite has a limit, and memory too."""
@@ -106,18 +104,6 @@ class Meta:
             else:
                 row = insert(self.table).values(key=key, value=value)
                 connection.execute(row.on_conflict_do_update(set_={"value": value}))
-
-
-def slices(values: Iterable[T], most: int = AT_ONCE) -> Iterator[list[T]]:
-    """The values in lists of at most so many."""
-    some: list[T] = []
-    for value in values:
-        some.append(value)
-        if len(some) == most:
-            yield some
-            some = []
-    if some:
-        yield some
 
 
 def _connections(path: Path, synchronous: str) -> sa.Engine:

@@ -23,6 +23,7 @@ from typing import Final
 from daemon.failpoint import failpoint
 from daemon.integrity.books import Affected, Books, Content, Damage
 from daemon.integrity.documents import looked_into, named
+from daemon.portions import portions
 from events.blobs import Blobs, Distant
 from events.blobs.unreadable import unreadable
 from events.errors import BlobMissing, ChecksumMismatch, Interrupted, StorageUnusable
@@ -275,7 +276,7 @@ class Check:
         if left is not None and share >= self.share:
             return int(left)
         if left is None:  # the beginning of the phase
-            for some in _parts(self.sizes()):
+            for some in portions(self.sizes(), EVENTS_AT_ONCE):
                 books.note(sizes=dict(some))
         cycle = books.number("cycle")
         every, read = books.read_in(self.number, cycle)
@@ -402,14 +403,3 @@ def _by_size(names: Sequence[str], sizes: dict[str, int]) -> Iterator[list[str]]
             part, size = [], 0
     if part:
         yield part
-
-
-def _parts(pairs: Iterable[tuple[str, int]]) -> Iterator[list[tuple[str, int]]]:
-    some: list[tuple[str, int]] = []
-    for pair in pairs:
-        some.append(pair)
-        if len(some) == EVENTS_AT_ONCE:
-            yield some
-            some = []
-    if some:
-        yield some

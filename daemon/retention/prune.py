@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Final, TypeVar
 
 from daemon.failpoint import failpoint
+from daemon.portions import portions
 from daemon.retention.policy import Policy, moments, thinnable
 from events.blobs import Blobs, Sweeping
 from events.blobs.together import together
@@ -97,7 +97,7 @@ def _thin(
     if not kept:
         return gone
     retention = retention_of(log)
-    for some in _parts(thinnable(retention.superseded(kept[-1]), kept)):
+    for some in portions(thinnable(retention.superseded(kept[-1]), kept), AT_ONCE):
         if stopped():
             break
         done.thinned += len(some)
@@ -125,7 +125,7 @@ def _collect(
     with closing(Mark()) as mark:
         marked = log.end()
         mark.add(name for position, names in retention_of(log).references() if position not in gone for name in names)
-        for some in _parts(blobs.list()):
+        for some in portions(blobs.list(), AT_ONCE):
             if stopped():
                 return
             loose = mark.without(some)
@@ -141,7 +141,7 @@ def _collect(
             if not dry_run:
                 for _ in together(blobs, blobs.has, names):
                     pass  # asking for it brings it back
-        for some_aside in _parts(blobs.quarantined()):
+        for some_aside in portions(blobs.quarantined(), AT_ONCE):
             unneeded = set(mark.without(name for name, _ in some_aside))
             if not dry_run:
                 for _ in together(blobs, blobs.has, (name for name, _ in some_aside if name not in unneeded)):
@@ -170,7 +170,7 @@ class Mark:
 
     def add(self, names: Iterable[str]) -> None:
         """Note that those are needed."""
-        for some in _parts(names):
+        for some in portions(names, AT_ONCE):
             rows = [(bytes.fromhex(name),) for name in some]
             with _on_disk():
                 self._connection.execute("BEGIN")
@@ -197,9 +197,3 @@ def _on_disk() -> Iterator[None]:
             f"the names of the contents that are needed cannot be kept in a temporary file: {error}",
             "Free space in TMPDIR (/var/tmp, if it is not set), or set it to a folder on another disk.",
         ) from error
-
-
-def _parts(things: Iterable[T]) -> Iterator[list[T]]:
-    remaining = iter(things)
-    while some := list(islice(remaining, AT_ONCE)):
-        yield some

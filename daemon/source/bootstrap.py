@@ -30,10 +30,11 @@ from daemon.dspace import fingerprint
 from daemon.dspace.connect import Connection, connect, unreachable
 from daemon.dspace.facets import Options, query
 from daemon.failpoint import failpoint
+from daemon.portions import portions
 from daemon.source import Emitted, Touched
 from daemon.source.assetstore import Assetstore
 from daemon.source.capture import Capture, Captured, slices
-from daemon.source.emitter import PUT_ORDER, Emitter, Pending, added, batches, instant, parents_first
+from daemon.source.emitter import PUT_ORDER, Emitter, Pending, added, instant, parents_first
 from daemon.source.merge import merged
 from daemon.source.poll import LSN
 from daemon.source.state import BOOTSTRAPPED, SEEN, State
@@ -237,7 +238,7 @@ class _Run:
                 known = {}
         if kind is Kind.COMMUNITY:
             order = parents_first(self.connection, list(known))
-            for some in batches(order, SLICE):
+            for some in portions(order, SLICE):
                 yield Slice(kind, {uuid: known[uuid] for uuid in some}, self.lsn, self.time)
         elif known:
             yield Slice(kind, known, self.lsn, self.time)

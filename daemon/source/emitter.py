@@ -25,6 +25,7 @@ from daemon.dspace import fingerprint
 from daemon.dspace.connect import Connection, unreachable
 from daemon.dspace.facets import Options, query
 from daemon.failpoint import failpoint
+from daemon.portions import portions
 from daemon.source import Emitted, Touched
 from daemon.source.assetstore import SourceFiles
 from daemon.source.capture import MOST_OBJECTS, Capture, Captured, slices
@@ -188,7 +189,7 @@ class Emitter:
         gone: dict[Kind, list[Uuid]] = {}
         tombstones: dict[Uuid, str] = {}
         for kind in (Kind.TOMBSTONE, *PUT_ORDER):
-            for some in batches(groups.get(kind, []), 4 * MOST_OBJECTS):
+            for some in portions(groups.get(kind, []), 4 * MOST_OBJECTS):
                 digests = fingerprint.digests(connection, kind, some, self.options)
                 known = self.state.known(kind, some)
                 gone.setdefault(kind, []).extend(uuid for uuid in some if uuid not in digests and uuid in known)
@@ -218,7 +219,7 @@ class Emitter:
         for kind in sorted(Kind, key=lambda kind: kind is not Kind.ITEM):
             if unknown:
                 found: set[Uuid] = set()
-                for some in batches(sorted(unknown), 4 * MOST_OBJECTS):
+                for some in portions(sorted(unknown), 4 * MOST_OBJECTS):
                     with connection.cursor() as cursor:
                         body = "SELECT s.owner::text FROM scope s"
                         cursor.execute(query(kind, body, self.options, some=True), {"uuids": some})
@@ -358,9 +359,3 @@ def parents_first(connection: Connection, communities: Sequence[Uuid]) -> list[U
 def added(one: Emitted, other: Emitted) -> Emitted:
     """The sum of two counts."""
     return Emitted(*(a + b for a, b in zip(one, other, strict=True)))
-
-
-def batches(uuids: Sequence[Uuid], most: int) -> Iterator[list[Uuid]]:
-    """The UUIDs in lists of at most so many."""
-    for start in range(0, len(uuids), most):
-        yield list(uuids[start : start + most])

@@ -18,7 +18,8 @@ from typing import Final, NamedTuple, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from daemon.small_file import AT_ONCE, Meta, SmallFile, slices
+from daemon.portions import portions
+from daemon.small_file import AT_ONCE, Meta, SmallFile
 from events.aip.model import Kind, Uuid
 from events.errors import ConfigError, StateDamaged, StorageUnusable
 from events.event import BEGINNING, Position, Type
@@ -156,7 +157,7 @@ class State:
         """The digests of those objects of the kind that are known."""
         found: dict[Uuid, str] = {}
         with self._transaction() as connection:
-            for some in slices(uuids):
+            for some in portions(uuids, AT_ONCE):
                 query = sa.select(KNOWN.c.uuid, KNOWN.c.digest).where(
                     KNOWN.c.kind == kind.value, KNOWN.c.uuid.in_(some)
                 )
@@ -168,7 +169,7 @@ class State:
         found: dict[Uuid, Kind] = {}
         every = [kind.value for kind in Kind]
         with self._transaction() as connection:
-            for some in slices(uuids):
+            for some in portions(uuids, AT_ONCE):
                 query = sa.select(KNOWN.c.uuid, KNOWN.c.kind).where(KNOWN.c.kind.in_(every), KNOWN.c.uuid.in_(some))
                 found.update((uuid, Kind(kind)) for uuid, kind in connection.execute(query))
         return found
@@ -203,7 +204,7 @@ class State:
         wanted = set(keys)
         found: dict[FileKey, str] = {}
         with self._transaction() as connection:
-            for some in slices({key.internal_id for key in wanted}):
+            for some in portions({key.internal_id for key in wanted}, AT_ONCE):
                 for internal_id, checksum, size, sha256 in connection.execute(
                     sa.select(FILE).where(FILE.c.internal_id.in_(some))
                 ):
@@ -227,7 +228,7 @@ class State:
         """The parked objects, or those of `uuids` that are, sorted by uuid, by pages."""
         columns = [PARKED.c[name] for name in Parked._fields]
         if uuids is not None:
-            for some in slices(uuids):
+            for some in portions(uuids, AT_ONCE):
                 with self._transaction() as connection:
                     rows = connection.execute(sa.select(*columns).where(PARKED.c.uuid.in_(some))).all()
                 yield from (Parked(Kind(kind), *rest) for kind, *rest in rows)
@@ -263,7 +264,7 @@ class State:
                 rows = [{**key._asdict(), "sha256": sha256} for key, sha256 in files.items()]
                 row = insert(FILE)
                 connection.execute(row.on_conflict_do_update(set_={"sha256": row.excluded.sha256}), rows)
-            for some in slices(cleared):
+            for some in portions(cleared, AT_ONCE):
                 connection.execute(sa.delete(PARKED).where(PARKED.c.uuid.in_(some)))
             if parked:
                 moment = now()
@@ -303,7 +304,7 @@ class State:
             META.put(connection, forgotten)
             connection.execute(sa.delete(KNOWN))
         taken = 0
-        for heads in slices(log.heads(end), PAGE):
+        for heads in portions(log.heads(end), PAGE):
             self.remember(known=[Known(kind, uuid, digest) for uuid, _, digest, kind in heads])
             taken += len(heads)
         self.remember(meta={"log": log.identity, "log_position": str(end)})
@@ -311,7 +312,7 @@ class State:
 
     def _catch_up(self, log: Log, seen: Position) -> int:
         taken = 0
-        for entries in slices(log.read(seen, whole=False), 100):
+        for entries in portions(log.read(seen, whole=False), 100):
             newest = {
                 event.uuid: Known(event.kind, event.uuid, None if event.type is Type.DELETE else event.digest)
                 for _, event, _ in entries

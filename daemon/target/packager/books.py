@@ -27,7 +27,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from daemon.losses import Loss
-from daemon.small_file import Meta, SmallFile, slices
+from daemon.portions import portions
+from daemon.small_file import AT_ONCE, Meta, SmallFile
 from daemon.target.ledger import Parked
 from events.aip.model import Kind, Uuid
 from events.errors import PreconditionError, StorageUnusable
@@ -205,7 +206,7 @@ class Books:
         """What is known of those objects; those that were never applied are left out."""
         found = {}
         with self.transaction() as connection:
-            for some in slices(uuids):
+            for some in portions(uuids, AT_ONCE):
                 for row in connection.execute(sa.select(_APPLIED).where(_APPLIED.c.uuid.in_(some))):
                     found[row.uuid] = _standing(row)
         return found
@@ -214,7 +215,7 @@ class Books:
         """The objects on the target that stock finds by those names."""
         found: dict[str, set[Uuid]] = {}
         with self.transaction() as connection:
-            for some in slices(names):
+            for some in portions(names, AT_ONCE):
                 query = sa.select(_APPLIED.c.name, _APPLIED.c.uuid).where(_APPLIED.c.state.in_(PRESENT))
                 for name, uuid in connection.execute(query.where(_APPLIED.c.name.in_(some))):
                     found.setdefault(name, set()).add(uuid)
@@ -293,7 +294,7 @@ class Books:
                     connection.execute(
                         sa.delete(_PARKED).where(_PARKED.c.uuid == row.uuid, _PARKED.c.position <= row.position)
                     )
-                for some in slices(positions):
+                for some in portions(positions, AT_ONCE):
                     connection.execute(sa.delete(_LOSS).where(_LOSS.c.uuid.in_(some)))
                 _put(connection, _LOSS, [
                     {**loss._asdict(), "kind": loss.kind.value, "position": positions.get(loss.uuid, 0), "at": moment}
@@ -311,7 +312,7 @@ class Books:
     def unpark(self, uuids: Iterable[Uuid]) -> None:
         """Forget what was parked for those objects."""
         with self.transaction(write=True) as connection:
-            for some in slices(uuids):
+            for some in portions(uuids, AT_ONCE):
                 connection.execute(sa.delete(_PARKED).where(_PARKED.c.uuid.in_(some)))
 
     def remember(self, key: str, value: str) -> None:
