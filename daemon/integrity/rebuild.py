@@ -36,6 +36,7 @@ from daemon.integrity.report import Finding, report
 from daemon.parts import blobs_of, in_kafka, log_of, state_of, state_path
 from daemon.parts import lock_path as capture_lock
 from daemon.retention.configured import lock_path as prune_lock
+from events.durable import synced
 from events.errors import AipstreamError, ConfigError, GapInLog, Interrupted, Locked, StorageUnusable, UnknownLogFormat
 from events.event import BEGINNING
 from events.log.opening import inspecting_of, mending_of, open_log
@@ -224,7 +225,7 @@ def _exchange(torn: Path, new: Path, before: Signature) -> Path:
         new.chmod(status.st_mode & 0o7777)
         with suppress(PermissionError):  # its owner is the one who may write it, whoever rebuilds it
             os.chown(new, status.st_uid, status.st_gid)
-        _sync(new)
+        synced(new)
         if Signature.of(torn) != before:
             raise Locked(f"the log {torn} was written while it was read", "Stop who writes, then start again.")
         failpoint("rebuild.built")
@@ -233,7 +234,7 @@ def _exchange(torn: Path, new: Path, before: Signature) -> Path:
         for beside in BESIDE[1:]:
             Path(f"{torn}{beside}").unlink(missing_ok=True)
         new.replace(torn)
-        _sync(torn.parent)
+        synced(torn.parent)
     except OSError as error:
         raise StorageUnusable(f"the log {torn} cannot be exchanged: {error.strerror or error}") from error
     failpoint("rebuild.exchanged")
@@ -273,11 +274,3 @@ class Signature(NamedTuple):
         """As it is now."""
         status, wal = path.stat(), Path(f"{path}-wal")
         return cls(status.st_ino, status.st_size, status.st_mtime_ns, wal.stat().st_size if wal.exists() else 0)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
+from events.durable import synced
+
 FEW: Final = 4
 """Up to so many are synced one by one, so that a lone small file does not wait for others' writes."""
 
@@ -45,8 +47,4 @@ class Durable:
                 raise OSError(number, os.strerror(number))
             return
         for path in paths:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            synced(path)

@@ -37,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
+from events.durable import synced
 from events.errors import AipstreamError, ConfigError, GapInLog, Locked, StorageUnusable, UnknownLogFormat
 from events.log.chain import NO_CHAIN, link
 from events.log.sqlite_rows import (
@@ -96,10 +97,10 @@ def make(path: Path, tables: MetaData = TABLES, more: Mapping[str, str] | None =
             use_wal(engine, new)
         finally:
             engine.dispose()
-        _sync(new)
+        synced(new)
         with suppress(FileExistsError):
             os.link(new, path)
-        _sync(path.parent)
+        synced(path.parent)
     except OSError as error:
         raise StorageUnusable(f"the log {path} cannot be made: {error.strerror or error}") from error
     finally:
@@ -296,11 +297,3 @@ def meaning(error: BaseException | None, path: Path) -> AipstreamError:
         return _foreign(path)
     hint = _BESIDE if primary == "SQLITE_READONLY" else None
     return StorageUnusable(f"the log {path} cannot be used: {error}{f' ({name})' if name else ''}", hint)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

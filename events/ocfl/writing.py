@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from events.blobs.durable import Durable
+from events.durable import synced
 from events.errors import ChecksumMismatch, StorageUnusable
 from events.ocfl import inventory as inventories
 from events.ocfl.inventory import Inventory, New
@@ -289,19 +290,11 @@ def replaced(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.rename(path)
-        _synced(path.parent)
+        synced(path.parent)
     except OSError as error:
         with suppress(OSError):
             partial.unlink()
         raise unusable(path, error) from error
-
-
-def _synced(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _linked(old: Path, new: Path) -> None:
