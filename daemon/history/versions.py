@@ -11,11 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
 import events.aip
 from daemon.export.ocfl.index import NAME as INDEX
-from daemon.export.ocfl.index import Line
+from daemon.export.ocfl.index import Line, lines
 from daemon.history.changes import changes
 from events.aip.model import Aip, Kind, Uuid
 from events.errors import AipstreamError, ConfigError, InvalidPackage
@@ -23,6 +21,9 @@ from events.event import Position
 from events.ocfl.layout import identifier, place, uuid_in
 from events.ocfl.moments import Life
 from events.ocfl.reading import OcflObject, home, objects
+from events.package.ocfl import DOCUMENTS
+
+_UNREADABLE = "Name the object by its UUID; or remove the file: the next export makes it anew."
 
 
 class Version(NamedTuple):
@@ -116,7 +117,7 @@ def uuid_of(root: Path, thing: str) -> Uuid:
         return uuid
     handle = thing.removeprefix("hdl:").removeprefix("http://hdl.handle.net/")
     found: Line | None = None
-    for line in _lines(root / INDEX):
+    for line in lines(root / INDEX, InvalidPackage, _UNREADABLE):
         if line.handle == handle and (found is None or found.deleted):
             found = line
     if found is None:
@@ -127,24 +128,10 @@ def uuid_of(root: Path, thing: str) -> Uuid:
     return found.uuid
 
 
-def _lines(index: Path) -> Iterator[Line]:
-    if not index.exists():
-        return
-    with index.open("rb") as file:
-        for number, text in enumerate(file, 1):
-            try:
-                yield msgspec.json.decode(text, type=Line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise InvalidPackage(
-                    f"{index}, line {number}: {error}", "Name the object by its UUID; or remove the file: the next "
-                    "export makes it anew.",
-                ) from error  # fmt: skip
-
-
 def _document(found: OcflObject, version: str) -> Aip | None:
-    names = [name for name in found.inventory.files(version) if name.endswith(".xml")]
-    own = [name for name in names if not name.startswith("bitstream_")]
-    return events.aip.read(found.read(own[0], version)) if own else None
+    there = found.inventory.files(version)
+    own = next((name for name in DOCUMENTS.values() if name in there), None)
+    return events.aip.read(found.read(own, version)) if own else None
 
 
 def _told(life: Life, number: int) -> Version:

@@ -17,6 +17,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 import events.aip
 from events.aip import roles
+from events.aip.mets import TYPES
 from events.aip.model import KIND_ORDER, Aip, Kind, Uuid
 from events.errors import ChecksumMismatch, InvalidAip, InvalidPackage
 from events.event import Position
@@ -31,6 +32,14 @@ from events.package.xml import parsed, parsed_manifest, refused
 ROLES: Final = "roles.xml"
 REGISTRY: Final = "registry.xml"
 TOMBSTONE: Final = "tombstone.xml"
+DOCUMENTS: Final[Mapping[Kind, str]] = {
+    **dict.fromkeys(TYPES, MANIFEST),
+    Kind.PERSON: ROLES,
+    Kind.GROUP: ROLES,
+    Kind.REGISTRY: REGISTRY,
+    Kind.TOMBSTONE: TOMBSTONE,
+}
+"""What a version says of its object, unless that is deleted."""
 DELETED: Final = "was deleted"
 LATER: Final = "was not there yet"
 """Why an object of an archive is no package."""
@@ -136,7 +145,7 @@ def in_order(root: Path) -> list[Path]:
 def _no_package(version: Version) -> str | None:
     if not version.number:
         return LATER
-    if any(name in version.entries for name in (MANIFEST, ROLES, REGISTRY, TOMBSTONE)):
+    if any(name in version.entries for name in DOCUMENTS.values()):
         return None
     if set(version.entries) == {ENVELOPE}:
         return DELETED

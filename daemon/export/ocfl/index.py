@@ -18,10 +18,11 @@ from typing import Final
 import msgspec
 
 from events.aip.model import KIND_ORDER, Kind, Uuid
-from events.errors import StorageUnusable
+from events.errors import AipstreamError, StorageUnusable
 from events.ocfl.writing import unusable
 
 NAME: Final = "aipstream-index.jsonl"
+ANEW: Final = "Remove the file: the next export makes it anew from the log."
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -56,7 +57,7 @@ class Index:
         self._file.seek(0)
         try:
             with partial.open("wb") as file:
-                for line in _merged(_there(path), _lines("the new lines", self._file)):
+                for line in _merged(lines(path), _read("the new lines", self._file)):
                     file.write(msgspec.json.encode(line) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -70,20 +71,21 @@ class Index:
         self._file.close()
 
 
-def _there(path: Path) -> Iterator[Line]:
+def lines(path: Path, error: type[AipstreamError] = StorageUnusable, hint: str = ANEW) -> Iterator[Line]:
+    """The lines of that file, if it is there; that error names the line that is none."""
     if path.exists():
         with path.open("rb") as file:
-            yield from _lines(str(path), file)
+            yield from _read(str(path), file, error, hint)
 
 
-def _lines(where: str, file: Iterable[bytes]) -> Iterator[Line]:
+def _read(
+    where: str, file: Iterable[bytes], error: type[AipstreamError] = StorageUnusable, hint: str = ANEW
+) -> Iterator[Line]:
     for number, text in enumerate(file, 1):
         try:
             yield msgspec.json.decode(text, type=Line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise StorageUnusable(
-                f"{where}, line {number}: {error}", "Remove the file: the next export makes it anew from the log."
-            ) from error
+        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+            raise error(f"{where}, line {number}: {fault}", hint) from fault
 
 
 def _order(line: Line) -> tuple[int, Uuid]:

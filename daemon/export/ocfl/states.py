@@ -28,18 +28,11 @@ from daemon.history.changes import changes
 from events.aip import stock_out
 from events.aip.files import NAME_FIELD, entry_name
 from events.aip.mets import TYPES
-from events.aip.model import Aip, Kind, Uuid
+from events.aip.model import Aip, Uuid
 from events.aip.surroundings import Surroundings
 from events.event import Event, Position, Type, decompress, lsn_text
-from events.package.manifests import MANIFEST
+from events.package.ocfl import DOCUMENTS
 
-DOCUMENTS: Final[dict[Kind, str]] = {
-    **dict.fromkeys(TYPES, MANIFEST),
-    Kind.PERSON: "roles.xml",
-    Kind.GROUP: "roles.xml",
-    Kind.REGISTRY: "registry.xml",
-    Kind.TOMBSTONE: "tombstone.xml",
-}
 SENTENCES: Final = 25
 """Of a message, at most; the documents themselves have every row."""
 LONGEST: Final = 300
