@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from daemon.capture_loop import CAPTURED
 from daemon.config import Config
@@ -32,6 +32,7 @@ from events.event import Event, Position, lsn_text
 from events.log import Entry, Leased
 from events.log.chain import Record
 
+T = TypeVar("T")
 Status = dict[str, Any]
 
 SECONDS: Final = 5.0
@@ -121,7 +122,8 @@ def _of_target(config: Config, log: _Known, of_all: Status) -> Status:
     return told
 
 
-def _part(read: Callable[[], Status]) -> Status:
+def _part(read: Callable[[], T]) -> T | Status:
+    """What it gives, or why it gives nothing."""
     try:
         return read()
     except AipstreamError as error:
@@ -130,11 +132,7 @@ def _part(read: Callable[[], Status]) -> Status:
 
 def _noted(config: Config, key: str) -> Status | None:
     """What the state has under that key; None if it has nothing."""
-    try:
-        noted: Status | None = json.loads(_meta(config, key) or "null")
-    except AipstreamError as error:
-        return {"error": str(error), "hint": error.hint}
-    return noted
+    return _part(lambda: json.loads(_meta(config, key) or "null"))
 
 
 def _meta(config: Config, key: str) -> str | None:

@@ -19,7 +19,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -113,10 +113,10 @@ class KafkaLog(KafkaReading):
         """The only one of this machine, as far as they share an index."""
         path = self.index.path.with_name(f"{self.index.path.name}.writer")
         deadline = time.monotonic() + seconds
+        # Who has had its turn stands behind who waits for it.
+        line = self._locked(path.with_name(f"{path.name}.next"), deadline) if seconds else nullcontext()
         with ExitStack() as held:
-            with ExitStack() as line:
-                if seconds:  # who has had its turn stands behind who waits for it
-                    line.enter_context(self._locked(path.with_name(f"{path.name}.next"), deadline))
+            with line:
                 held.enter_context(self._locked(path, deadline))
             yield
 

@@ -15,7 +15,7 @@ Invariants:
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -143,30 +143,18 @@ class KafkaIndex(SqliteHeaders):
 
     def page(self, after: Position, most: int, room: int) -> list[Row[Any]]:
         """The next rows of `Queries.page`, none at the end, until their payloads have `room` bytes."""
-        found: list[Row[Any]] = []
         with self.transaction() as connection:
             end = self.end_in(connection)
             with closing(self.expected(connection, after, end, most)) as rows:
-                for row in rows:
-                    found.append(row)
-                    room -= row[CHAIN - 3]
-                    if room <= 0:
-                        break
-        return found
+                return _fitting(rows, room)
 
     def entries(self, positions: Sequence[Position], room: int) -> list[Row[Any]]:
         """The rows of `Queries.entries`, until their payloads have `room` bytes."""
-        found: list[Row[Any]] = []
         with (
             self.transaction() as connection,
             closing(connection.execute(self.queries(whole=True).entries, {"positions": positions})) as rows,
         ):
-            for row in rows:
-                found.append(row)
-                room -= row[CHAIN - 3]
-                if room <= 0:
-                    break
-        return found
+            return _fitting(rows, room)
 
     def last(self) -> Row[Any] | None:
         """The row of the last event."""
@@ -176,6 +164,17 @@ class KafkaIndex(SqliteHeaders):
                 return None
             with closing(self.expected(connection, end - 1, end, 1)) as rows:
                 return next(rows, None)
+
+
+def _fitting(rows: Iterable[Row[Any]], room: int) -> list[Row[Any]]:
+    """The first rows, until their payloads have so many bytes."""
+    found: list[Row[Any]] = []
+    for row in rows:
+        found.append(row)
+        room -= row[CHAIN - 3]
+        if room <= 0:
+            break
+    return found
 
 
 def known(path: Path) -> KafkaIndex | None:

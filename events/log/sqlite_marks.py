@@ -74,27 +74,28 @@ class SqliteMarks:
     def all(self) -> list[Mark]:
         """By position. Raises GapInLog unless all of them are proved."""
         with self.headers.transaction() as connection:
-            standing = _standing(connection)
-        for what in _flaws(standing):
-            raise GapInLog(f"the log {self.headers.path}: {what}", HINT)
-        return sorted((row.mark for row in standing.rows), key=lambda mark: (mark.position, mark.name))
+            return sorted(self._proved(connection), key=lambda mark: (mark.position, mark.name))
 
     def put(self, name: str, position: Position, made: str | None = None) -> None:
         """Raises ConfigError if another moment has that name."""
         made = made or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         with self.headers.transaction(write=True) as connection:
-            standing = _standing(connection)
-            for what in _flaws(standing):
-                raise GapInLog(f"the log {self.headers.path}: {what}", HINT)
-            for row in standing.rows:
-                if row.mark.name == name and row.mark.position == position:
+            for mark in self._proved(connection):
+                if mark.name == name and mark.position == position:
                     return
-                if row.mark.name == name:
+                if mark.name == name:
                     raise ConfigError(
                         f"a moment is marked {name!r} already", "Take another name, or give that one up first."
                     )
             _insert(connection, [Mark(name, position, made)])
             _note(connection)
+
+    def _proved(self, connection: Connection) -> list[Mark]:
+        """All of them. Raises GapInLog if one is not what was marked, or is gone."""
+        standing = _standing(connection)
+        for what in _flaws(standing):
+            raise GapInLog(f"the log {self.headers.path}: {what}", HINT)
+        return [row.mark for row in standing.rows]
 
     def remove(self, name: str) -> None:
         """One that is damaged too. Raises ConfigError if there is none of that name."""
