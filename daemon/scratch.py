@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -34,6 +35,13 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
+FIRST_PORT = 10000
+"""The lowest port that is taken: below it are those of well-known servers."""
+
+TRIES = 5
+"""A port may be taken by somebody else before our server listens on it: so many are tried."""
+
+
 def postgres_programs() -> Path:
     """The folder of initdb and pg_ctl. Raises PreconditionError if PostgreSQL's server is not installed."""
     on_path = shutil.which("initdb")
@@ -49,11 +57,29 @@ def postgres_programs() -> Path:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nothing listens on at this moment.
+
+    It is below those that the kernel gives to outgoing connections: one of these would be lost again to somebody's
+    connection before the server that it is for has come to listen on it.
+    """
+    ports = range(FIRST_PORT, _first_outgoing())
+    for port in random.sample(ports, len(ports)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise PreconditionError(f"no port of 127.0.0.1 between {ports.start} and {ports.stop} is free", "Free one.")
+
+
+def _first_outgoing() -> int:
+    """Linux tells it; elsewhere as IANA has it. Where nearly all ports are for outgoing connections, no matter."""
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        first = 49152
+    return first if first > FIRST_PORT + 1000 else 60000
 
 
 class Cluster:
@@ -74,7 +100,7 @@ class Cluster:
     def __enter__(self) -> Self:
         try:
             self._initialise()
-            self.start()
+            self._begin()
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
@@ -121,6 +147,18 @@ class Cluster:
             "--locale=C",
             "--no-sync",
         )
+
+    def _begin(self) -> None:
+        """Start it for the first time, on another port if its own was taken meanwhile."""
+        for left in reversed(range(TRIES)):
+            try:
+                self.start()
+            except PreconditionError as error:
+                if not left or "Address already in use" not in str(error):
+                    raise
+                self.port = free_port()
+            else:
+                break
 
     def start(self) -> None:
         """Start the server and wait until it answers."""

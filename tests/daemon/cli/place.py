@@ -130,7 +130,7 @@ assetstore = "{self.target_store}"
         process = subprocess.Popen(
             [sys.executable, "-m", "daemon.cli", "--config", str(self.path), "--log-format", "json", *arguments],
             stdout=subprocess.PIPE, stderr=(self.folder / "messages").open("w"), text=True,
-            env={**os.environ, **environment},
+            env={**os.environ, "PYTHONFAULTHANDLER": "1", **environment},
         )
         self.running.append(process)
         return process
@@ -146,9 +146,14 @@ assetstore = "{self.target_store}"
         assert text in self.messages(), self.messages()
 
     def stop(self, process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> int:
-        """End a process and return its exit code."""
+        """End a process and return its exit code. One that does not end says in which lines its threads stand."""
         process.send_signal(number)
-        return process.wait(60)
+        try:
+            return process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            process.wait()
+            raise AssertionError(f"it did not end at {number.name}:\n{self.messages()}") from None
 
     def edit(self, times: int, seed: int = 1) -> None:
         """Random edits of the source."""

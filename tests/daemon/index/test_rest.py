@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from daemon.index.port import Call
 from daemon.index.rest import RestIndexer
 from daemon.index.session import Session
+from daemon.scratch import free_port
 from events.errors import ConfigError, IndexFailed, Interrupted
 from tests.daemon.index.server import (
     ADMIN,
@@ -215,11 +215,8 @@ def test_a_server_that_says_nothing_is_given_up(server: Server) -> None:
 
 def test_a_server_that_is_not_there_is_told() -> None:
     """Connection refused."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     with pytest.raises(IndexFailed, match="does not answer"):
-        RestIndexer(Session(f"http://127.0.0.1:{port}/server", ADMIN, PASSWORD, timeout=2.0)).look()
+        RestIndexer(Session(f"http://127.0.0.1:{free_port()}/server", ADMIN, PASSWORD, timeout=2.0)).look()
 
 
 def test_a_server_without_its_solr_is_told(server: Server) -> None:

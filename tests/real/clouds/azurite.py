@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.request import Request, urlopen
 
+from daemon.scratch import free_port
 from events.errors import PreconditionError
 
 VERSION: Final = "3.37.0"
@@ -71,9 +72,7 @@ class Azurite:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            self.port = int(taken.getsockname()[1])
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

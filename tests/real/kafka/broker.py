@@ -17,7 +17,6 @@ import hashlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import uuid as uuids
@@ -34,6 +33,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from daemon.scratch import TRIES, free_port
 from events.errors import PreconditionError
 
 if TYPE_CHECKING:
@@ -82,18 +82,6 @@ def ensure() -> Path:
     return jars
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
-
-
 def new_id() -> str:
     """The id of a cluster, or of a folder for data, as Kafka writes them."""
     return base64.urlsafe_b64encode(uuids.uuid4().bytes).decode().rstrip("=").replace("-", "_")
@@ -116,7 +104,7 @@ class Broker:
         self.cluster = ""
         """The id with which it is formatted; a new one if there is none."""
         self.jars = ensure()
-        self.port, self.controller, self.secure_port = free_ports(3)
+        self._take_ports()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -146,10 +134,29 @@ class Broker:
         return self.process.pid
 
     def start(self) -> Broker:
-        """Start it, formatted if it is new, and wait until it answers."""
-        self.launch()
-        self.await_start()
+        """Start it, formatted if it is new, and wait until it answers: on other ports if it is new, and one of its own
+        was taken meanwhile.
+        """
+        for left in reversed(range(TRIES)):
+            new = not self._formatted
+            self.launch()
+            try:
+                self.await_start()
+            except AssertionError:
+                if not (new and left and b"Address already in use" in _after(self.log, self._begin)):
+                    raise
+                self._take_ports()
+                self.wipe()
+            else:
+                break
         return self
+
+    def _take_ports(self) -> None:
+        self.port, self.controller, self.secure_port = (free_port() for _ in range(3))
+
+    @property
+    def _formatted(self) -> bool:
+        return (self.folder / "data" / "meta.properties").exists()
 
     def launch(self) -> None:
         """Start it, formatted if it is new."""
@@ -158,7 +165,7 @@ class Broker:
         if self.tls and not self.ca.exists():
             self._certificates()
         self._configure()
-        if not (self.folder / "data" / "meta.properties").exists():
+        if not self._formatted:
             self._format()
         self._begin = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as out:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from daemon.scratch import free_port
 from events.errors import ConfigError
 from events.log.kafka_errors import LogUnreachable
 from tests.events.samples import event
-from tests.real.kafka.broker import PASSWORD, USER, Broker, free_ports
+from tests.real.kafka.broker import PASSWORD, USER, Broker
 from tests.real.kafka.fixtures import KafkaPlace
 
 REFUSED = "refuse the account|socket disconnected"
@@ -73,7 +74,7 @@ def test_tls_where_there_is_none_is_said(kafka_place: KafkaPlace, broker: Broker
 
 def test_brokers_that_do_not_answer_are_waited_for_by_a_daemon(kafka_place: KafkaPlace) -> None:
     """It is an error of the kind that passes, and names the place."""
-    (port,) = free_ports(1)
+    port = free_port()
     with pytest.raises(LogUnreachable, match=str(port)) as caught:
         kafka_place._replace(url=f"kafka://127.0.0.1:{port}/topic").open()
     assert caught.value.exit_code == 10

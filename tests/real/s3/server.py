@@ -17,7 +17,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import zipfile
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.request import urlopen
 
+from daemon.scratch import free_port
 from events.errors import PreconditionError
 
 VERSION: Final = "4.1.0"
@@ -75,7 +75,7 @@ class S3Server:
         self.folder = folder
         self.buckets = folder / "buckets"
         self.buckets.mkdir(parents=True, exist_ok=True)
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._settings = folder / "s3proxy.properties"
         self._settings.write_text(
@@ -167,9 +167,3 @@ jclouds.filesystem.basedir={self.buckets}
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
