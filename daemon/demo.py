@@ -36,7 +36,7 @@ SHUFFLE: Final = 7
 """The target numbers its registries otherwise than the source, as two real installations do."""
 PAUSE: Final = 0.02
 """Seconds between two edits: some thirty a second, as a very busy repository has them."""
-PATIENCE: Final = 60.0
+PATIENCE: Final = 240.0
 """Seconds that the daemon has to begin, and to stop."""
 
 CONFIG: Final = """\

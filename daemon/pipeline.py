@@ -13,6 +13,7 @@ Invariants:
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -47,6 +48,9 @@ PASSING: Final = (SourceUnreachable, TargetUnreachable, StorageUnusable)
 
 FIRST_PAUSE: Final = 1.0
 
+LOOK: Final = 0.25
+"""Seconds between two looks of who waits for the end: a signal only notes that it came."""
+
 
 class Loop(Protocol):
     """What a thread runs. `was_up`: it has worked before, so a lock may be that of its own lost connection."""
@@ -65,11 +69,12 @@ class Stop:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._signalled = False
         self.error: BaseException | None = None
 
     def __call__(self) -> bool:
         """Whether to end."""
-        return self._event.is_set()
+        return self._signalled or self._event.is_set()
 
     def now(self, error: BaseException | None = None) -> None:
         """End; the first error counts."""
@@ -83,16 +88,20 @@ class Stop:
             self.error = error
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it is to end, at most so long."""
-        return self._event.wait(seconds)
+        """Wait until it is to end, at most so long; whether it is."""
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        while not self() and (left := until - time.monotonic()) > 0:
+            self._event.wait(min(left, LOOK))
+        return self()
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
         """End on SIGTERM and SIGINT. The second one ends the process at once, which loses nothing."""
 
         def stop(number: int, _frame: FrameType | None) -> None:
+            # No lock here, not even that of an Event: this thread may be interrupted while it holds it.
             signal.signal(number, signal.SIG_DFL)
-            self.now()
+            self._signalled = True
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:

@@ -53,7 +53,7 @@ def test_a_limit_of_the_process_is_met_like_a_full_disk(wreck: Wreck) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048)),
     )
     assert done.returncode in {7, 10}, done

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,3 +110,34 @@ def test_a_failure_while_stopping_is_none(stop: Stop) -> None:
 
     supervise(Late(), CONFIG, stop)
     assert stop.error is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_may_come_while_the_program_waits_with_a_lock_in_hand(number: signal.Signals) -> None:
+    """The handler interrupts the thread that waits at any line, also where that holds the lock of what it waits on."""
+    stop = Stop()
+    with stop.on_signals():
+        with stop._event._cond:  # type: ignore[attr-defined]
+            signal.raise_signal(number)
+        assert stop.wait()
+        assert signal.getsignal(number) is signal.SIG_DFL  # a second one ends it at once
+
+
+def test_a_signal_that_another_thread_receives_ends_the_wait() -> None:
+    """The kernel may give it to any thread; the one that waits must not need to be woken by it."""
+    stop = Stop()
+    with stop.on_signals():
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            other = threading.Thread(target=_receive, args=(signal.SIGTERM,))
+            other.start()
+            assert stop.wait(240)
+            other.join()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def _receive(number: signal.Signals) -> None:
+    time.sleep(0.5)  # the other thread should wait by now; if it does not, the test shows less
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    signal.pthread_kill(threading.get_ident(), number)

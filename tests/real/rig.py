@@ -329,7 +329,7 @@ class Editor:
     ) -> None:
         self.home._editor = None
         try:
-            self._process.communicate(timeout=60)  # closes its input: it ends by itself
+            self._process.communicate(timeout=240)  # closes its input: it ends by itself
         finally:
             if self._process.poll() is None:
                 self._process.kill()

@@ -28,6 +28,9 @@ from tests.comparator import differences
 
 VERSION = "9"
 
+PATIENCE = 240.0
+"""Seconds for what takes a few on a machine that does nothing else."""
+
 
 class Done(NamedTuple):
     """How an invocation ended, and what it printed."""
@@ -149,7 +152,7 @@ assetstore = "{self.target_store}"
         """End a process and return its exit code. One that does not end says in which lines its threads stand."""
         process.send_signal(number)
         try:
-            return process.wait(60)
+            return process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)
             process.wait()
@@ -196,7 +199,7 @@ assetstore = "{self.target_store}"
             self.cluster.drop(name)
 
 
-def eventually(holds: Callable[[], object], seconds: float = 60.0) -> None:
+def eventually(holds: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Wait until it holds; the time is only a limit, nothing is measured by it."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -121,7 +121,7 @@ def test_being_killed_forgets_nothing(indexed: Place, launcher: Launcher, place_
     """Between the objects and the index, or between the index and the list of what is due."""
     item = titled(indexed)
     killed = indexed.process("run", "--until-current", AIPSTREAM_FAILPOINT=place_of_death)
-    assert killed.wait(60) == -signal.SIGKILL
+    assert killed.wait(240) == -signal.SIGKILL
     assert due(indexed) == (0 if place_of_death == "replay.recorded" else 1)
     indexed.good("run", "--until-current")
     assert due(indexed) == 0

@@ -292,7 +292,7 @@ def test_a_check_that_is_killed_goes_on(archive: Archive, place: str) -> None:
     damage.flip(archive.path_of(33), 9)
     killed = subprocess.run(
         [sys.executable, "-m", "tests.daemon.integrity.run_check", str(archive.folder), str(archive.events)],
-        env={**os.environ, "AIPSTREAM_FAILPOINT": place}, check=False, timeout=120,
+        env={**os.environ, "AIPSTREAM_FAILPOINT": place}, check=False, timeout=300,
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL
     assert archive.check(share=ALL)

@@ -69,7 +69,7 @@ def payloads(cluster: Cluster) -> Iterator[list[bytes]]:
         cursor.start_replication(
             slot_name=name, options={"proto_version": "1", "publication_names": "all_four", "messages": "true"}
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 240
         while sum(payload[:1] == b"C" for payload in received) < 12 and time.monotonic() < deadline:
             message = cursor.read_message()
             if message is None:

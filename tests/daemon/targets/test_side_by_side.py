@@ -104,7 +104,7 @@ def test_the_daemon_ends_when_no_target_is_left(place: Several, cluster: Cluster
     for name in ("near", "far"):
         cluster.drop(f"{name}_{place.name}")
         cluster.create(f"{name}_{place.name}")
-    assert place.process("run").wait(60) == NotDSpace.exit_code
+    assert place.process("run").wait(240) == NotDSpace.exit_code
 
 
 def test_each_target_parks_by_itself(place: Several) -> None:
@@ -144,7 +144,7 @@ def test_a_daemon_that_is_killed_in_the_middle_of_any_target_converges(place: Se
     """The fail point is passed by whichever target comes there first; all of them end where they should."""
     place.good("snapshot")
     killed = place.process("run", AIPSTREAM_FAILPOINT=where)
-    assert killed.wait(60) == -signal.SIGKILL
+    assert killed.wait(240) == -signal.SIGKILL
     place.good("run", "--until-current")
     assert place.differences_of("near") == place.differences_of("far") == []
     assert all(place.lag(name) == 0 for name in ("near", "far", "stock"))

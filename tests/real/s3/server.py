@@ -30,7 +30,7 @@ from events.errors import PreconditionError
 VERSION: Final = "4.1.0"
 POM: Final = Path(__file__).with_name("pom.xml")
 USER, SECRET = "key-of-tests", "secret-of-tests"
-PATIENCE: Final = 60
+PATIENCE: Final = 240
 
 
 def jars() -> Path:

@@ -57,7 +57,7 @@ def export(living: Living, *words: str, program: str = "from daemon.cli.main imp
     return subprocess.run(
         [sys.executable, "-c", program, "--config", str(config), "export", "--ocfl", str(living.root), *words],
         env={**os.environ, **environment}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        timeout=120,
+        timeout=300,
         preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))) if limit else None,
     )  # fmt: skip
 
