@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,21 +17,9 @@ WIDEST = 100
 """Characters of a message in a table; --json has all of it."""
 
 archive_option = click.option(
-    "--ocfl", "archive", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
+    "--ocfl", "archive", metavar="DIR", type=click.Path(path_type=Path),
     help="Of an archive that `export --ocfl` wrote, instead of the log. No configuration is needed.",
 )  # fmt: skip
-
-
-def opened(folder: Path) -> Any:  # noqa: ANN401 - the books of the archive
-    """What the archive remembers of the runs that wrote it. Raises ConfigError for a folder that is none."""
-    from events.errors import ConfigError
-    from events.ocfl.reading import is_root
-    from events.ocfl.root import begun
-
-    books = begun(folder) if is_root(folder) else None
-    if books is None:
-        raise ConfigError(f"{folder} is no archive", "Name the folder that `aipstream export --ocfl DIR` has written.")
-    return books
 
 
 def listed(session: Session, folder: Path, thing: str | None, after: str | None, limit: int) -> None:
@@ -41,8 +29,9 @@ def listed(session: Session, folder: Path, thing: str | None, after: str | None,
     from daemon.progress import Progress
     from events.errors import ObjectsParked
     from events.ocfl.moments import Lives
+    from events.ocfl.root import existing
 
-    books = opened(folder)
+    books = existing(folder)
     with Progress("reading the archive", "objects") as progress:
         begin = position_of(Lives(folder, progress.to), after) if after else None
         uuid = uuid_of(folder, thing) if thing else None
@@ -78,8 +67,9 @@ def listed(session: Session, folder: Path, thing: str | None, after: str | None,
 def explained(session: Session, folder: Path, thing: str) -> None:
     """The whole life of one object of an archive, in words."""
     from daemon.history.versions import steps, uuid_of
+    from events.ocfl.root import existing
 
-    opened(folder)
+    existing(folder)
     found = list(steps(folder, uuid_of(folder, thing)))
     last = found[-1].version
     handle = next((each.version.handle for each in reversed(found) if each.version.handle), None)

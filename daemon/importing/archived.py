@@ -14,8 +14,8 @@ from daemon.retention.exact import between
 from events.errors import ChecksumMismatch, ConfigError, InvalidPackage
 from events.event import BEGINNING, Position
 from events.ocfl.moments import Envelope, Life, Lives
-from events.ocfl.reading import OcflObject, is_version, objects, root_of
-from events.ocfl.root import Books, begun
+from events.ocfl.reading import LINK, OcflObject, is_version, link_on_the_way, objects, root_of
+from events.ocfl.root import Books, existing, nothing_there
 
 
 class Then(NamedTuple):
@@ -31,8 +31,7 @@ def chosen(paths: Sequence[Path], text: str, looked: Callable[[int], None] = lam
     Raises ConfigError.
     """
     root = _root(paths)
-    books = begun(root)
-    assert books is not None  # noqa: S101 - it is a root
+    books = existing(root)
     lives = Lives(root, looked)
     at = position_of(lives, text)
     if at == BEGINNING:
@@ -74,6 +73,10 @@ def inexact(
 def _root(paths: Sequence[Path]) -> Path:
     roots = set()
     for path in paths:
+        if (link := link_on_the_way(path)) is not None:
+            raise ConfigError(f"{link}: {LINK}", "Name the archive itself, or an object that is in it.")
+        if (wrong := nothing_there(path)) is not None:
+            raise ConfigError(wrong, "Name an archive of `export --ocfl`, or the folder of an object in it.")
         root = root_of(path)
         if is_version(path):
             raise ConfigError(f"{path} is one version already", "Leave --at away, or name the object's folder.")

@@ -1,7 +1,10 @@
 """An OCFL object as it lies there: its inventory, proved, and the contents of any of its versions, proved.
 
-Invariant: nothing is believed unread. The inventory is what its sidecar says, a content is what its digest says, and
-no path leads out of the object's folder, by a link neither.
+Invariants:
+
+* Nothing is believed unread. The inventory is what its sidecar says, a content is what its digest says.
+* No link is followed below a storage root, wherever it leads: what has become one is damaged, and said to be.
+* What stands where an object should is listed as one, however damaged: opening it says what is wrong.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from events.errors import ChecksumMismatch, InvalidPackage
+from events.errors import ChecksumMismatch, InvalidPackage, StorageUnusable
 from events.ocfl import inventory as inventories
 from events.ocfl.inventory import VERSION, Inventory
 from events.ocfl.layout import (
@@ -39,17 +42,47 @@ _DEPTH_ASIDE: Final = STAGING.count("/") + 2
 
 def is_root(folder: Path) -> bool:
     """Whether the folder says that it is an OCFL storage root."""
-    return (folder / ROOT_DECLARATION).is_file()
+    return _is_file(folder / ROOT_DECLARATION)
 
 
 def is_object(folder: Path) -> bool:
     """Whether the folder says that it is an OCFL object."""
-    return (folder / OBJECT_DECLARATION).is_file()
+    return _is_file(folder / OBJECT_DECLARATION)
 
 
 def is_version(folder: Path) -> bool:
     """Whether that is the folder of one version of an OCFL object."""
     return bool(VERSION.fullmatch(folder.name)) and is_object(folder.parent)
+
+
+def is_remnant(path: Path) -> bool:
+    """Whether that stands below a storage root where an object should, and is a link, the rest of an object that does
+    not say any more that it is one, or a folder that cannot be listed.
+    """
+    try:
+        astray = path.is_symlink() or (
+            path.is_dir() and not is_object(path) and (_undeclared(path) or _unlisted(path) is not None)
+        )
+        return astray and root_above(path) is not None
+    except OSError:  # no right to look
+        return False
+
+
+def root_above(path: Path) -> Path | None:
+    """The storage root below which the path lies by its name, wherever links on the way lead; None if there is none."""
+    return next((folder for folder in _absolute(path).parents if is_root(folder)), None)
+
+
+def link_on_the_way(path: Path) -> Path | None:
+    """The first link between a storage root and a path below it, or that path itself; None if there is none."""
+    found = None
+    here = _absolute(path)
+    for each in (here, *here.parents):
+        if each.is_symlink():
+            found = each if root_above(each) is not None else found
+        elif is_root(each):
+            break
+    return found
 
 
 def root_of(path: Path) -> Path | None:
@@ -66,32 +99,76 @@ def root_of(path: Path) -> Path | None:
 def home(root: Path, name: str) -> Path | None:
     """The folder of the object with that identifier: in its place, or where a killed run set it aside; None if none."""
     found = root / place(name)
-    if is_object(found):
+    if is_object(found) or is_remnant(found) or link_on_the_way(found) is not None:
         return found
     aside = root / STAGING / (uuid_in(name) or "") / ASIDE
     return aside if is_object(aside) else None
 
 
 def objects(root: Path) -> Iterator[Path]:
-    """The folders of all objects below a storage root, by name; links to folders are not followed.
+    """The folders of all objects below a storage root, by name.
 
-    What a killed run has set aside, and nothing has taken the place of yet, is an object as well.
+    What a killed run has set aside, and nothing has taken the place of yet, is an object as well. So is each remnant
+    (`is_remnant`), that nothing be passed over in silence. Raises StorageUnusable if the root itself cannot be listed.
     """
     staging = root / STAGING
-    for each in sorted(staging.iterdir()) if staging.is_dir() else ():
-        if is_object(each / ASIDE) and not (root / place(identifier(each.name))).exists():
+    for each in sorted(staging.iterdir()) if staging.is_dir() and link_on_the_way(staging) is None else ():
+        if is_object(each / ASIDE) and not os.path.lexists(root / place(identifier(each.name))):
             yield each / ASIDE
     pending = [root]
     while pending:
         folder = pending.pop()
-        if folder != root and is_object(folder):
+        if folder != root and (folder.is_symlink() or is_object(folder) or _undeclared(folder)):
             yield folder
             continue
-        with os.scandir(folder) as listed:
-            deeper = sorted(entry.path for entry in listed if entry.is_dir(follow_symlinks=False))
+        try:
+            with os.scandir(folder) as listed:
+                deeper = sorted(entry.path for entry in listed if _leads_on(entry))
+        except FileNotFoundError:
+            continue  # whoever writes has taken it away
+        except OSError as error:
+            if folder == root:
+                raise StorageUnusable(f"{folder}: cannot be opened: {error.strerror}") from error
+            yield folder
+            continue
         if folder == root:
-            deeper = [path for path in deeper if Path(path).name != EXTENSIONS]
+            deeper = [path for path in deeper if Path(path).name not in _NO_OBJECTS]
         pending += map(Path, reversed(deeper))
+
+
+_NO_OBJECTS: Final = (EXTENSIONS, "lost+found")
+"""At a root. The second is the file system's own, where the root is one."""
+
+
+def _leads_on(entry: os.DirEntry[str]) -> bool:
+    """Whether that is a folder, or a link to anything but a file: files have no meaning above objects."""
+    return entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and not _is_file(Path(entry.path)))
+
+
+def _undeclared(folder: Path) -> bool:
+    """Whether the folder has what only objects have, whether or not it says that it is one."""
+    return any(os.path.lexists(folder / name) for name in (OBJECT_DECLARATION, inventories.NAME, "v1"))
+
+
+def _unlisted(folder: Path) -> str | None:
+    """Why the folder cannot be listed; None if it can."""
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no right to look
+        return False
+
+
+def _absolute(path: Path) -> Path:
+    """Without `.` and `..`, and with the links that it goes through."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - `absolute` leaves `..` in it
 
 
 class OcflObject:
@@ -99,6 +176,13 @@ class OcflObject:
 
     def __init__(self, folder: Path, identifier: str | None = None) -> None:
         self.folder = folder
+        link = link_on_the_way(folder)
+        if link is not None:
+            raise InvalidPackage(f"{link}: {LINK}", _NO_LINKS)
+        if not is_object(folder):
+            wrong = f"cannot be opened: {reason}" if (reason := _unlisted(folder)) else f"has no {OBJECT_DECLARATION}"
+            raise InvalidPackage(f"{folder}: {wrong}", _HINT)
+        self._real = folder.resolve()
         path = folder / inventories.NAME
         document = _read(path, inventories.MAX_BYTES)
         self.inventory: Inventory = inventories.decoded(document, str(path))
@@ -138,16 +222,33 @@ class OcflObject:
 
     def path(self, digest: str) -> Path:
         """Where a content lies. Raises InvalidPackage if it is not there, or not within the object."""
-        path = self.folder / self.inventory.manifest[digest][0]
+        name = self.inventory.manifest[digest][0]
+        path = self.folder / name
         try:
             real = path.resolve(strict=True)
-        except OSError as error:
-            raise InvalidPackage(f"{path}: cannot be read: {error.strerror}", _HINT) from error
-        if path.is_symlink() or not real.is_relative_to(self.folder.resolve()) or not real.is_file():
-            raise InvalidPackage(f"{path}: is no file of this object")
+        except (OSError, RuntimeError) as error:  # the second: links in a ring
+            if (link := self._link(name)) is not None:
+                raise InvalidPackage(f"{link}: {LINK}", _NO_LINKS) from error
+            raise InvalidPackage(
+                f"{path}: cannot be read: {error.strerror if isinstance(error, OSError) else error}", _HINT
+            ) from error
+        if real != self._real / name:
+            raise InvalidPackage(f"{self._link(name) or path}: {LINK}", _NO_LINKS)
+        if not real.is_file():
+            raise InvalidPackage(f"{path}: is no file", _HINT)
         return path
 
+    def _link(self, name: str) -> Path | None:
+        """The first link on the way to a file of the object."""
+        path = self.folder / name
+        return next((each for each in reversed((path, *path.parents[: name.count("/")])) if each.is_symlink()), None)
 
+
+LINK: Final = "is a link, and links in an archive are not followed"
+_NO_LINKS: Final = (
+    "An archive has no links (OCFL forbids them). Put what it should lead to in its place, as plain folders and files, "
+    "or restore it from a copy of the archive."
+)
 _HINT: Final = "The object is damaged. Restore it from a copy of the archive."
 
 
@@ -160,7 +261,13 @@ def _blocks(file: SteadyFile) -> Iterator[bytes]:
 
 
 def _read(path: Path, most: int) -> bytes:
-    file = SteadyFile(path)
+    """A small file that every object has. Raises InvalidPackage."""
+    if path.is_symlink():
+        raise InvalidPackage(f"{path}: {LINK}", _NO_LINKS)
+    try:
+        file = SteadyFile(path)
+    except InvalidPackage as error:
+        raise InvalidPackage(str(error), _HINT) from error
     try:
         if file.size > most:
             raise InvalidPackage(f"{path}: {file.size} bytes refused: more than {most}")

@@ -9,6 +9,7 @@ Invariant: the declaration is written last. A folder without it is a root that w
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +19,8 @@ from events.aip.model import Uuid
 from events.errors import ConfigError, InvalidPackage, StorageUnusable
 from events.event import BEGINNING, Position
 from events.ocfl import inventory as inventories
-from events.ocfl.layout import EXTENSIONS, OBJECT_DECLARATION, Algorithm, identifier, place, root_files
-from events.ocfl.reading import OcflObject, is_root
+from events.ocfl.layout import EXTENSIONS, Algorithm, identifier, place, root_files
+from events.ocfl.reading import LINK, OcflObject, is_object, is_root, link_on_the_way
 from events.ocfl.writing import replaced, swept
 
 BOOKS: Final = "aipstream.json"
@@ -71,7 +72,7 @@ class StorageRoot:
         """What is there of an object, None if there is nothing. Raises InvalidPackage, ChecksumMismatch."""
         name = identifier(uuid)
         folder = self.folder / place(name)
-        if not (folder / OBJECT_DECLARATION).is_file():
+        if not is_object(folder) and link_on_the_way(folder) is None:
             if folder.exists():
                 raise InvalidPackage(f"{folder}: there, but no OCFL object", "Restore it from a copy, or remove it.")
             return None
@@ -80,6 +81,29 @@ class StorageRoot:
     def remember(self) -> None:
         """Keep the books. Raises StorageUnusable."""
         replaced(self.folder / BOOKS, inventories.plain(self.books))
+
+
+def nothing_there(path: Path) -> str | None:
+    """The sentence that says of a path that nothing can be read there, or that a folder is empty; else None."""
+    try:
+        if path.is_dir():
+            with os.scandir(path) as listed:
+                return f"{path} is an empty folder" if next(listed, None) is None else None
+        path.stat()
+    except OSError as error:
+        return f"{path}: cannot be opened: {error.strerror}"
+    return None
+
+
+def existing(folder: Path) -> Books:
+    """The books of an archive that is to be read. Raises ConfigError for anything else, StorageUnusable."""
+    wrong = nothing_there(folder)
+    if wrong is None and not is_root(folder):
+        wrong = f"{folder} is no archive" + (", it is a file" if folder.is_file() else "")
+    books = begun(folder) if wrong is None else None
+    if books is None:
+        raise ConfigError(f"{wrong}", "Name the folder that `aipstream export --ocfl DIR` has written.")
+    return books
 
 
 def begun(folder: Path) -> Books | None:
@@ -99,6 +123,8 @@ def begun(folder: Path) -> Books | None:
                 "Name a folder that is empty or not there, or one that `export --ocfl` has made.",
             )
         return None
+    if (folder / BOOKS).is_symlink():
+        raise ConfigError(f"{folder / BOOKS}: {LINK}", "Put the file in its place.")
     try:
         return msgspec.json.decode((folder / BOOKS).read_bytes(), type=Books)
     except FileNotFoundError:

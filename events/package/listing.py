@@ -20,7 +20,7 @@ from typing import Final
 
 from events.errors import InvalidPackage
 from events.event import Position
-from events.ocfl.reading import is_object, is_root
+from events.ocfl.reading import is_object, is_remnant, is_root
 from events.package.bags import is_bag
 from events.package.file import SteadyFile
 from events.package.limits import DEFAULT, Limits
@@ -54,7 +54,7 @@ def packages(
     for path in paths:
         for found in _files(path, skipped):
             try:
-                state = found.stat()
+                state = found.lstat() if is_remnant(found) else found.stat()
             except OSError:
                 yield found
                 continue
@@ -119,10 +119,11 @@ def _begins_as_tar(start: bytes) -> bool:
 
 def _files(path: Path, skipped: Skipped) -> Iterator[Path]:
     """The path itself, or all files below it, folder by folder, by name; of an OCFL archive its objects."""
-    if not path.is_dir():
-        yield path
-        return
-    if is_ours(path):
+    try:
+        alone = not path.is_dir() or is_ours(path)
+    except OSError:  # no right to look: opening it says so
+        alone = True
+    if alone:
         yield path
         return
     pending = [path]

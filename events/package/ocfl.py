@@ -23,7 +23,7 @@ from events.errors import ChecksumMismatch, InvalidAip, InvalidPackage
 from events.event import Position
 from events.ocfl.layout import identifier
 from events.ocfl.moments import ENVELOPE, Life
-from events.ocfl.reading import OcflObject, home, is_object, is_version, objects, root_of
+from events.ocfl.reading import OcflObject, home, is_object, is_remnant, is_version, objects, root_of
 from events.package import Package
 from events.package.limits import Limits
 from events.package.manifests import MANIFEST, manifest_package
@@ -63,7 +63,7 @@ class Version:
         self.path = path
         self.limits = limits
         self.doubts: list[str] = []
-        folder = path if is_object(path) else path.parent
+        folder = path.parent if is_version(path) else path
         try:
             self.object = OcflObject(folder)
             life = Life(self.object)
@@ -133,8 +133,8 @@ def no_package(path: Path, limits: Limits, at: Position | None = None) -> str | 
 
 
 def is_ours(path: Path) -> bool:
-    """Whether that is the folder of an object, or of a version of one."""
-    return is_object(path) or is_version(path)
+    """Whether that is the folder of an object, or what is left of one, or the folder of a version of one."""
+    return is_object(path) or is_version(path) or is_remnant(path)
 
 
 def in_order(root: Path) -> list[Path]:

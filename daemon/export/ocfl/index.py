@@ -19,6 +19,7 @@ import msgspec
 
 from events.aip.model import KIND_ORDER, Kind, Uuid
 from events.errors import AipstreamError, StorageUnusable
+from events.ocfl.reading import LINK
 from events.ocfl.writing import unusable
 
 NAME: Final = "aipstream-index.jsonl"
@@ -73,6 +74,8 @@ class Index:
 
 def lines(path: Path, error: type[AipstreamError] = StorageUnusable, hint: str = ANEW) -> Iterator[Line]:
     """The lines of that file, if it is there; that error names the line that is none."""
+    if path.is_symlink():
+        raise error(f"{path}: {LINK}", hint)
     if path.exists():
         with path.open("rb") as file:
             yield from _read(str(path), file, error, hint)

@@ -120,7 +120,7 @@ def test_people_come_before_groups_and_containers_before_items(living: Living) -
     *((path, "leads elsewhere") for path in (
         "../../../../../../secret", "/etc/passwd", "v1/content/../x", "v2/content/x", "v1/other/x", "v1/content//x",
     )),
-    ("v1/content/link", "no file of this object"),
+    ("v1/content/link", "is a link"),
     ("v1/content/nowhere", "cannot be read"),
 ])  # fmt: skip
 def test_an_inventory_whose_paths_lead_elsewhere_is_refused(living: Living, path: str, said: str) -> None:

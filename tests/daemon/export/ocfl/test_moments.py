@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ from hypothesis import strategies as st
 
 from daemon.cli.main import outcome
 from daemon.export.moment import Moment
+from daemon.importing.archived import chosen
 from events.aip.model import Aip, Kind, Uuid, derived_uuid
 from events.aip.registry_rows import Field, Schema, Tombstone
+from events.errors import ConfigError, InvalidPackage
 from events.event import BEGINNING, Position
 from events.log import Log
 from events.log.opening import open_log
@@ -134,14 +138,71 @@ def test_what_is_no_archive_has_no_moments(living: Living, tmp_path: Path) -> No
     grown(living)
     package = tmp_path / "packages"
     shutil.copytree(living.object(uuid_of(9)).folder, package)
-    done = told(living, "import", str(package), "--at", "9")
-    assert done.code == 2
-    config = tmp_path / "aipstream.toml"
-    take(living, tmp_path, "--dry-run")
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        assert outcome(["--config", str(config), "import", str(package), "--at", "9"]) == 2
-    assert "is no archive" in err.getvalue()
+    assert told(living, "import", str(package), "--at", "9").code == 2
+    living.root = package
+    done = take(living, tmp_path / "new", "--at", "9")
+    assert (done["code"], f"{package} is no archive" in done["message"]) == (2, True)
+
+
+@pytest.mark.parametrize(("what", "said"), [
+    ("nothing", "{}: cannot be opened: No such file or directory"),
+    ("dangling", "{}: cannot be opened: No such file or directory"),
+    ("locked", "{}: cannot be opened: Permission denied"),
+    ("file", "{} is no archive"),
+    ("empty", "{} is an empty folder"),
+])  # fmt: skip
+def test_a_path_at_which_there_is_no_archive_is_told(living: Living, tmp_path: Path, what: str, said: str) -> None:
+    """By every verb that reads one, in the words of an import without a moment."""
+    living.root = tmp_path / what
+    if what == "dangling":
+        living.root.symlink_to("nowhere")
+    elif what == "file":
+        living.root.write_text("<mets")
+    elif what != "nothing":
+        living.root.mkdir()
+    plain = take(living, tmp_path / "new")  # and has all modules loaded
+    with without_rights(living.root) if what == "locked" else contextlib.nullcontext():
+        messages = [told(living, *words, "--ocfl", str(living.root)) for words in (("log",), ("why", "1/9"))]
+        with pytest.raises(ConfigError) as caught:
+            chosen([living.root], "9")
+    assert {done.code for done in messages} == {2}
+    assert all(said.format(living.root) in text for text in (*(done.err for done in messages), str(caught.value)))
+    if what in ("nothing", "dangling"):
+        assert plain["objects"][0]["message"] == said.format(living.root)
+
+
+@contextlib.contextmanager
+def without_rights(folder: Path) -> Iterator[None]:
+    """The folder cannot be opened, by the superuser neither: he is nobody meanwhile."""
+    folder.chmod(0)
+    effective = os.geteuid()
+    above = [path for path in folder.parents if path.stat().st_mode & 0o011 != 0o011]
+    modes = {path: path.stat().st_mode for path in above}
+    try:
+        if effective == 0:
+            for path in above:
+                path.chmod(modes[path] | 0o011)  # his group stays
+            os.seteuid(65534)
+        yield
+    finally:
+        os.seteuid(effective)
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+def test_a_storage_folder_that_cannot_be_listed_hides_no_other(living: Living, tmp_path: Path) -> None:
+    """It is told like an object that is damaged."""
+    grown(living)
+    told(living, "log", "--ocfl", str(living.root))
+    folder = living.object(uuid_of(9)).folder.parent.parent
+    with without_rights(folder):
+        done = told(living, "log", "--ocfl", str(living.root), "--json")
+        (found,) = [path for path in packages([living.root]) if path == folder]
+        assert list(packages([folder / "cd/object"])) == [folder / "cd/object"]  # opening it says the same
+        with pytest.raises(InvalidPackage, match=f"{folder}: cannot be opened: Permission denied"):
+            open_package(found)
+    result, _ = json.JSONDecoder().raw_decode(done.out)
+    assert [each["why"] for each in result["damaged"]] == [f"{folder}: cannot be opened: Permission denied"]
 
 
 def test_one_version_can_be_imported_by_its_folder(living: Living) -> None:
