@@ -6,8 +6,8 @@
 
 It is fetched once by npm and kept beside the jars of DSpace, in `$DSPACE_RIG_CACHE` (or `~/.cache/dspace-rig`).
 
-`stop` ends it by SIGTERM, upon which it writes down what it keeps; `start` afterwards serves that on the same port.
-(SIGKILL is not for it: it keeps its lists in memory, and writes them every few seconds.)
+`stop` and `kill` end it by SIGTERM, upon which it writes down what it keeps; `start` afterwards serves that on the same
+port. (SIGKILL is not for it: it keeps its lists in memory, and writes them every few seconds.)
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ import hmac
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
-import time
 from email.utils import formatdate
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 from urllib.request import Request, urlopen
 
-from daemon.scratch import free_port
 from events.errors import PreconditionError
+from tests.real.buckets.program import Program
 
 VERSION: Final = "3.37.0"
 API: Final = "2021-08-06"
 ACCOUNT: Final = "accountoftests"
 KEY: Final = base64.b64encode(b"the key of the account of tests " * 2).decode()
-PATIENCE: Final = 120
 
 
 def installed() -> Path:
@@ -65,15 +64,13 @@ def installed() -> Path:
     return folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 
 
-class Azurite:
-    """One Azurite. `folder` holds what it keeps, and its log."""
+class Azurite(Program):
+    """One Azurite."""
 
+    name = "Azurite"
     scheme = "az"
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+    no_such = "no such container"
+    killed_by = signal.SIGTERM
 
     @property
     def environment(self) -> dict[str, str]:
@@ -82,7 +79,7 @@ class Azurite:
             "AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT,
             "AZURE_STORAGE_ACCOUNT_KEY": KEY,
             "AZURE_ALLOW_HTTP": "true",
-            **self.found_at(f"http://127.0.0.1:{self.port}"),
+            **self.found_at(self.url),
         }
 
     def found_at(self, url: str) -> dict[str, str]:
@@ -101,53 +98,21 @@ class Azurite:
             "x-ms-version": API,
             "Authorization": f"SharedKey {ACCOUNT}:{base64.b64encode(digest).decode()}",
         }
-        url = f"http://127.0.0.1:{self.port}/{ACCOUNT}/{name}?restype=container"
+        url = f"{self.url}/{ACCOUNT}/{name}?restype=container"
         with urlopen(Request(url, method="PUT", headers=headers)):
             return name
 
-    def start(self) -> Self:
-        """Start it and wait until it answers."""
-        assert self._process is None
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                ["node", installed(), "--blobHost", "127.0.0.1", "--blobPort", str(self.port), "--location",
-                 self.folder, "--disableTelemetry", "--skipApiVersionCheck", "--silent"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"},
-            )  # fmt: skip
-        end = time.monotonic() + PATIENCE
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > end:
-                self.stop()
-                raise AssertionError(f"Azurite did not start:\n{(self.folder / 'log').read_text()[-3000:]}")
-            time.sleep(0.05)
-        return self
+    def command(self) -> list[str | Path]:
+        return ["node", installed(), "--blobHost", "127.0.0.1", "--blobPort", str(self.port), "--location",
+                self.folder, "--disableTelemetry", "--skipApiVersionCheck", "--silent"]  # fmt: skip
 
-    def _answers(self) -> bool:
+    @property
+    def own_environment(self) -> dict[str, str]:
+        return {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}
+
+    def answers(self) -> bool:
         try:
             socket.create_connection(("127.0.0.1", self.port), 5).close()
         except OSError:
             return False
         return True
-
-    def revive(self) -> None:
-        """Start it if it does not run."""
-        if self._process is None:
-            self.start()
-
-    def stop(self) -> None:
-        """End it."""
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(30)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._process = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()

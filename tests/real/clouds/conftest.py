@@ -13,18 +13,18 @@ from tests.real.clouds.google import Google
 
 collect_ignore_glob = [] if os.environ.get("CLOUDS") else ["test_*.py"]
 
-Server = Azurite | Google
+Cloud = Azurite | Google
 
 
 @pytest.fixture(scope="session", params=[Azurite, Google], ids=["az", "gs"])
-def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def started(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Each of the servers, started once."""
     with request.param(tmp_path_factory.mktemp(request.param.scheme)) as server:
         yield server
 
 
 @pytest.fixture
-def server(started: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+def server(started: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """The server, running; the environment lets us in, and holds nothing else of these clouds."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "AZURE_", "GOOGLE_")):
@@ -36,7 +36,7 @@ def server(started: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
 
 
 @pytest.fixture
-def empty(server: Server) -> str:
+def empty(server: Cloud) -> str:
     """A prefix in a bucket of its own, where there is nothing yet."""
     return f"{server.scheme}://{server.bucket()}/a/prefix"
 

@@ -11,12 +11,10 @@ not show what Google's servers do.
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import re
 import secrets
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Self
@@ -27,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.real.buckets.relay import Relay
 from tests.real.s3.server import S3Server
 
 WORDS: Final = (
@@ -36,19 +35,18 @@ WORDS: Final = (
 )
 
 
-class Google:
+class Google(Relay):
     """The front, and s3proxy behind it, both on free ports of the loopback."""
 
     scheme = "gs"
+    no_such = "no such bucket"
 
     def __init__(self, folder: Path) -> None:
         self._s3 = S3Server(folder, "s3proxy.authorization=none")
         self._folder = folder
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listening.getsockname()[1])
+        super().__init__(self._s3.port)
         self._generation = 0
         self._key = rsa.generate_private_key(65537, 2048)
-        self.url = f"http://127.0.0.1:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -94,50 +92,37 @@ class Google:
         """Start it if it does not run."""
         self._s3.revive()
 
-    def stop(self) -> None:
-        """Kill it."""
+    def kill(self) -> None:
+        """Kill that one; the front closes whatever comes."""
         self._s3.kill()
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self.start()
+        return super().__enter__().start()
 
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self.stop()
+    def __exit__(self, *reason: object) -> None:
+        super().__exit__(*reason)
+        self.kill()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
-
-    def _serve(self, near: socket.socket) -> None:
-        """One connection, request by request; it ends where one of its ends does."""
-        with near, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._s3.port)) as far:
-            up, down = near.makefile("rb"), far.makefile("rb")
-            with up, down:
-                while head := _head(up):
-                    length = _length(head)
-                    if (own := self._own(head)) is not None:
-                        up.read(length)
-                        near.sendall(own)
-                        continue
-                    if head.startswith(b"DELETE ") and self._misses(head, far, down):
-                        near.sendall(_answer(b"404 Not Found", b"<Error><Code>NoSuchKey</Code></Error>"))
-                        continue
-                    far.sendall(self._translated(head))
-                    for part in _body(up, length):
-                        far.sendall(part)
-                    while (answer := _head(down)).startswith(b"HTTP/1.1 100"):
-                        pass
-                    near.sendall(self._told(answer))
-                    if not head.startswith(b"HEAD"):
-                        self._pass(down, near, answer)
+    def carry(self, near: socket.socket, far: socket.socket) -> None:
+        """One connection, request by request."""
+        with near.makefile("rb") as up, far.makefile("rb") as down:
+            while head := _head(up):
+                length = _length(head)
+                if (own := self._own(head)) is not None:
+                    up.read(length)
+                    near.sendall(own)
+                    continue
+                if head.startswith(b"DELETE ") and self._misses(head, far, down):
+                    near.sendall(_answer(b"404 Not Found", b"<Error><Code>NoSuchKey</Code></Error>"))
+                    continue
+                far.sendall(self._translated(head))
+                for part in _body(up, length):
+                    far.sendall(part)
+                while (answer := _head(down)).startswith(b"HTTP/1.1 100"):
+                    pass
+                near.sendall(self._told(answer))
+                if not head.startswith(b"HEAD"):
+                    self._pass(down, near, answer)
 
     def _own(self, head: bytes) -> bytes | None:
         """What Google says that S3 would not: who is not let in, and that older generations are not kept."""

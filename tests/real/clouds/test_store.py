@@ -11,15 +11,16 @@ import obstore
 import pytest
 
 from daemon.retention.prune import prune
-from events.blobs import Distant, Probing, Sweeping, open_blobs
+from events.blobs import open_blobs
 from events.blobs.bucket import Bucket, Patience
 from events.blobs.objectstore import ObjectBlobs
-from events.errors import BlobMissing, BlobNotEncrypted, ConfigError, StorageUnusable
+from events.errors import BlobNotEncrypted, StorageUnusable
 from events.log.opening import open_log
 from tests.daemon.retention.test_contents import NOTHING_LONG, NOW, WEEK
 from tests.events.blobs.contract import digests_of
 from tests.events.blobs.sealed.keyed import BOTH, SECRET
 from tests.events.samples import event
+from tests.real.buckets.store import BucketContract, comes_back, kept
 from tests.real.clouds.azurite import Azurite
 
 
@@ -30,22 +31,16 @@ def blobs(url: str) -> ObjectBlobs:
     return store
 
 
-def kept(blobs: ObjectBlobs, content: bytes) -> str:
-    """Put and flush: the name."""
-    name = blobs.put(io.BytesIO(content)).sha256
-    blobs.flush()
-    return name
-
-
 def keys(blobs: ObjectBlobs) -> list[str]:
     return sorted(each.key for each in blobs.bucket.list())
 
 
+class TestBucket(BucketContract):
+    """What a bucket must do beyond every blob store's contract."""
+
+
 def test_a_blob_is_an_object_under_its_name(blobs: ObjectBlobs) -> None:
-    """As in a local folder and in S3; the ports are all there."""
-    assert isinstance(blobs, Sweeping)
-    assert isinstance(blobs, Probing)
-    assert isinstance(blobs, Distant)
+    """As in a local folder and in S3."""
     name = kept(blobs, b"content")
     assert keys(blobs) == [f"{name[:2]}/{name[2:4]}/{name}", "store.json"]
 
@@ -68,54 +63,13 @@ def test_the_probe_finds_what_is_needed_and_nothing_to_tell(blobs: ObjectBlobs) 
     assert keys(blobs) == ["store.json"]
 
 
-def test_a_file_is_read_from_anywhere(blobs: ObjectBlobs) -> None:
-    """Across the borders of what is asked for at once."""
-    content = random.Random(1).randbytes(20_000_000)
-    with blobs.open(kept(blobs, content)) as file:
-        for at, length in ((19_999_990, 100), (0, 10), (8_388_600, 20), (16_777_210, 3_000_000)):
-            file.seek(at)
-            assert file.read(length) == content[at : at + length]
-
-
-def test_an_object_replaced_while_it_is_read_is_no_mixture(blobs: ObjectBlobs) -> None:
-    """The second range belongs to the first, or reading ends with an error."""
-    name = kept(blobs, bytes(20_000_000))
-    with blobs.open(name) as file:
-        assert file.read(10) == bytes(10)
-        blobs.bucket.put(f"{name[:2]}/{name[2:4]}/{name}", io.BytesIO(bytes([1]) * 20_000_000), 20_000_000)
-        with pytest.raises(StorageUnusable, match="was replaced while it was read"):
-            file.read()
-
-
 @pytest.mark.parametrize("size", [0, 7, 12_000_000])
 @pytest.mark.parametrize("ask", ["has", "open", "put"])
 def test_whoever_asks_for_what_is_aside_brings_it_back(blobs: ObjectBlobs, ask: str, size: int) -> None:
     """Whole: copied by the server, both ways."""
     content = random.Random(size).randbytes(size)
-    name, other = kept(blobs, content), kept(blobs, b"other")
-    assert blobs.quarantine([name, name, "0" * 64]) == size
-    assert list(blobs.list()) == [other]
-    assert [aside for aside, seconds in blobs.quarantined() if 0 <= seconds < 600] == [name]
-    if ask == "put":
-        assert kept(blobs, content) == name
-    elif ask == "open":
-        assert blobs.open(name).read() == content
-    else:
-        assert blobs.has(name)
-    assert sorted(blobs.list()) == sorted([name, other])
-    assert list(blobs.quarantined()) == []
-    assert blobs.verify(name) == digests_of(content)
-
-
-def test_what_is_purged_is_gone(blobs: ObjectBlobs) -> None:
-    """Only what is in quarantine, and twice is no error."""
-    one, other = kept(blobs, b"one"), kept(blobs, b"other")
-    blobs.quarantine([one])
-    assert blobs.purge([one, other, one]) == 3
-    assert not blobs.has(one)
-    assert blobs.has(other)
-    with pytest.raises(BlobMissing):
-        blobs.open(one)
+    comes_back(blobs, content, ask)
+    assert blobs.verify(digests_of(content).sha256) == digests_of(content)
 
 
 def test_what_is_not_there_keeps_nothing_else_from_being_deleted(blobs: ObjectBlobs) -> None:
@@ -176,14 +130,6 @@ def test_a_copy_that_never_comes_leaves_the_original(url: str, monkeypatch: pyte
         blobs.quarantine([name])
     assert "Nothing was lost" in caught.value.hint
     assert blobs.verify(name) == digests_of(b"content")
-
-
-def test_a_missing_store_is_made_only_when_told(empty: str) -> None:
-    """The error says which command makes it, and nothing is written."""
-    with pytest.raises(ConfigError, match="there is no blob store") as caught:
-        open_blobs(empty)
-    assert "aipstream init" in caught.value.hint
-    assert list(Bucket(empty).list()) == []
 
 
 def test_nothing_of_a_sealed_content_reaches_the_server(empty: str) -> None:

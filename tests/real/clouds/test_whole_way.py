@@ -1,83 +1,9 @@
-"""The whole tool with its contents in these clouds: prepared, captured, replayed, exported, thinned, and killed."""
+"""The whole tool with its contents in these clouds."""
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from daemon.scratch import Cluster
-from events.blobs import open_blobs
-from events.blobs.bucket import Bucket
-from tests.daemon.cli.place import Place, Templates, make_templates
-from tests.real.clouds.conftest import Server
+from tests.real.buckets.whole_way import WholeWay
 
 
-@pytest.fixture(scope="module")
-def templates(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Templates:
-    return make_templates(cluster, tmp_path_factory.mktemp("cloud_assetstore"))
-
-
-@pytest.fixture
-def place(empty: str, cluster: Cluster, templates: Templates, tmp_path: Path) -> Iterator[Place]:
-    """A source, a target, and no blob store yet."""
-    made = Place(cluster, templates, tmp_path)
-    made.configure(blobs=f'url = "{empty}"')
-    yield made
-    made.close()
-
-
-def test_a_bucket_is_prepared_and_checked(place: Place, empty: str) -> None:
-    """`init` makes the store and tries it, `check` tries it again, a dry run writes nothing, and nothing is left."""
-    assert f"blob store {empty}: would be made" in place.good("init", "--dry-run").out
-    assert list(Bucket(empty).list()) == []
-    assert f"blob store {empty}: made" in place.good("init").out
-    assert f"blob store {empty}: was there" in place.good("init").out
-    said = place("check").out
-    assert "can be written, read, listed and deleted" in said
-    assert "keeps versions" not in said
-    assert "conditional" not in said
-    assert [each.key for each in Bucket(empty).list()] == ["store.json"]
-
-
-def test_what_is_wrong_with_a_bucket_is_told(place: Place, server: Server) -> None:
-    """By `init`, with what to do."""
-    place.configure(blobs=f'url = "{server.scheme}://elsewhere/x"')
-    done = place("init")
-    assert done.code == 10
-    assert "no such" in done.err
-    assert "AWS" not in done.err
-
-
-def test_a_repository_goes_through_a_bucket(place: Place, tmp_path: Path, server: Server, empty: str) -> None:
-    """Bootstrap with worker processes, edits, a server that goes and comes, export, retention: equal in the end."""
-    place.good("init")
-    place.good("run", "--until-current")
-    place.good("verify")
-    assert place.differences() == []
-    place.edit(30)
-    server.stop()
-    server.start()
-    place.good("run", "--until-current")
-    assert place.differences() == []
-    place.good("export", "site", "--into", str(tmp_path / "aips"))
-    packages = list((tmp_path / "aips").glob("*.zip"))
-    assert packages
-    for package in packages:
-        assert zipfile.ZipFile(package).testzip() is None
-    assert list(open_blobs(empty).list())
-    place.good("prune")
-    place.good("replay", "--from", "0")
-    assert place.differences() == []
-
-
-def test_a_killed_capture_goes_on(place: Place) -> None:
-    """Contents are in the bucket and no event names them: the same again, and nothing is lost or doubled."""
-    place.good("init")
-    for name in ("capture.blobs", "bootstrap.slice", "capture.appended"):
-        process = place.process("run", "--until-current", AIPSTREAM_FAILPOINT=name)
-        assert process.wait(240) in {0, -9}
-    place.good("run", "--until-current")
-    assert place.differences() == []
+class TestWholeWay(WholeWay):
+    """In a container of Azure and a bucket of Google."""

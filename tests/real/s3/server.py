@@ -16,21 +16,18 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import signal
 import subprocess
-import time
 import zipfile
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 from urllib.request import urlopen
 
-from daemon.scratch import free_port
 from events.errors import PreconditionError
+from tests.real.buckets.program import Program
 
 VERSION: Final = "4.1.0"
 POM: Final = Path(__file__).with_name("pom.xml")
 USER, SECRET = "key-of-tests", "secret-of-tests"
-PATIENCE: Final = 240
 
 
 def jars() -> Path:
@@ -67,16 +64,18 @@ def _fetch(lib: Path) -> None:
         zipfile.ZipFile(jar).close()
 
 
-class S3Server:
+class S3Server(Program):
     """One s3proxy. `folder` holds its settings (`settings` are further ones), its log, and below `buckets/` what
     it keeps."""
 
+    name = "s3proxy"
+    scheme = "s3"
+    no_such = "no such bucket"
+
     def __init__(self, folder: Path, settings: str = "") -> None:
-        self.folder = folder
+        super().__init__(folder)
         self.buckets = folder / "buckets"
         self.buckets.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
         self._settings = folder / "s3proxy.properties"
         self._settings.write_text(
             f"""s3proxy.endpoint=http://127.0.0.1:{self.port}
@@ -90,19 +89,18 @@ jclouds.filesystem.basedir={self.buckets}
         )
 
     @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
     def environment(self) -> dict[str, str]:
         """The variables by which an S3 client finds it and is let in."""
         return {
-            "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": USER,
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_REGION": "us-east-1",
+            **self.found_at(self.url),
         }
+
+    def found_at(self, url: str) -> dict[str, str]:
+        """The variable that names the server, for another address of it."""
+        return {"AWS_ENDPOINT_URL": url}
 
     def bucket(self, name: str) -> Path:
         """Make a bucket; the folder with its objects, as they lie on disk."""
@@ -114,56 +112,13 @@ jclouds.filesystem.basedir={self.buckets}
         shutil.rmtree(self.buckets / name, ignore_errors=True)
         self.bucket(name)
 
-    def start(self) -> Self:
-        """Start it and wait until it answers."""
-        assert self._process is None or self._process.poll() is not None
-        log = (self.folder / "log").open("ab")
-        self._process = subprocess.Popen(
-            ["java", "-Xmx256m", "-XX:+UseSerialGC", "-cp", f"{jars()}/*",
-             "org.gaul.s3proxy.Main", "--properties", str(self._settings)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
-        log.close()
-        end = time.monotonic() + PATIENCE
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > end:
-                self.kill()
-                raise AssertionError(f"s3proxy did not start:\n{(self.folder / 'log').read_text()[-3000:]}")
-            time.sleep(0.05)
-        return self
+    def command(self) -> list[str | Path]:
+        return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-cp", f"{jars()}/*",
+                "org.gaul.s3proxy.Main", "--properties", self._settings]  # fmt: skip
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         try:
             with urlopen(f"{self.url}/healthz", timeout=5) as answer:
                 return bool(answer.status == 200)
         except OSError as error:
             return getattr(error, "code", None) is not None
-
-    def revive(self) -> None:
-        """Start it if it does not run."""
-        if self._process is None or self._process.poll() is not None:
-            self.start()
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End it."""
-        self._end(signal.SIGTERM)
-
-    def _end(self, by: signal.Signals) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(by)
-            try:
-                self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._process = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()

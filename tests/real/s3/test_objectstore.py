@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import random
 import threading
 from pathlib import Path
 
 import pytest
 
-from events.blobs import Distant, Probing, Sweeping, open_blobs
-from events.blobs.bucket import Bucket
+from events.blobs import open_blobs
 from events.blobs.objectstore import ObjectBlobs
-from events.errors import BlobMissing, ChecksumMismatch, ConfigError, StorageUnusable
+from events.errors import ChecksumMismatch, ConfigError
 from tests.events.blobs.contract import BlobsContract, digests_of
+from tests.real.buckets.store import BucketContract, comes_back, kept
 from tests.real.s3.server import S3Server
 
 URL = "s3://bucket/a/prefix"
-
-
-@pytest.fixture
-def url(s3: S3Server) -> str:
-    """A store that was made and is empty."""
-    open_blobs(URL, create=True)
-    return URL
 
 
 @pytest.fixture
@@ -45,22 +37,12 @@ class TestObjectBlobs(BlobsContract):
     seen_early = True
 
 
-def kept(blobs: ObjectBlobs, content: bytes) -> str:
-    """Put and flush: the name."""
-    name = blobs.put(io.BytesIO(content)).sha256
-    blobs.flush()
-    return name
+class TestBucket(BucketContract):
+    """What a bucket must do beyond it."""
 
 
 def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def test_it_is_a_store_that_can_be_swept_and_probed(blobs: ObjectBlobs) -> None:
-    """It has the methods of the further ports too."""
-    assert isinstance(blobs, Sweeping)
-    assert isinstance(blobs, Probing)
-    assert isinstance(blobs, Distant)
 
 
 def test_a_blob_is_an_object_under_its_name(blobs: ObjectBlobs, folder: Path) -> None:
@@ -81,17 +63,6 @@ def test_what_is_there_is_not_sent_again(blobs: ObjectBlobs, folder: Path) -> No
             assert kept(store, content) == name
         assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
         assert blobs.verify(name) == digests_of(content)
-
-
-def test_a_file_is_read_from_anywhere(blobs: ObjectBlobs) -> None:
-    """Across the borders of what is asked for at once."""
-    content = random.Random(1).randbytes(20_000_000)
-    with blobs.open(kept(blobs, content)) as file:
-        for at, length in ((19_999_990, 100), (0, 10), (8_388_600, 20), (16_777_210, 3_000_000)):
-            file.seek(at)
-            assert file.read(length) == content[at : at + length]
-        assert file.seek(0, io.SEEK_END) == len(content)
-        assert file.read(1) == b""
 
 
 @pytest.mark.parametrize("size", [100, 12_000_000])
@@ -116,16 +87,6 @@ def test_a_blob_that_was_cut_off_is_mended_by_the_next_put(blobs: ObjectBlobs, f
     assert blobs.verify(name) == digests_of(b"content")
 
 
-def test_an_object_replaced_while_it_is_read_is_no_mixture(blobs: ObjectBlobs, folder: Path) -> None:
-    """The second range belongs to the first, or reading ends with an error."""
-    name = kept(blobs, bytes(20_000_000))
-    with blobs.open(name) as file:
-        assert file.read(10) == bytes(10)
-        blobs.bucket.put(f"{name[:2]}/{name[2:4]}/{name}", io.BytesIO(bytes(20_000_001)), 20_000_001)
-        with pytest.raises(StorageUnusable, match="replaced"):
-            file.read()
-
-
 def test_only_blobs_are_listed(blobs: ObjectBlobs, folder: Path) -> None:
     """What else lies in the bucket is none, and does no harm."""
     name = kept(blobs, b"content")
@@ -137,31 +98,9 @@ def test_only_blobs_are_listed(blobs: ObjectBlobs, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("ask", ["has", "open", "size", "put", "verify"])
-def test_whoever_asks_for_what_is_aside_brings_it_back(blobs: ObjectBlobs, folder: Path, ask: str) -> None:
+def test_whoever_asks_for_what_is_aside_brings_it_back(blobs: ObjectBlobs, ask: str) -> None:
     """Not listed while it is aside; not told as aside afterwards."""
-    name, other = kept(blobs, b"content"), kept(blobs, b"other")
-    assert blobs.quarantine([name, name, "0" * 64]) == 7
-    assert list(blobs.list()) == [other]
-    assert [aside for aside, seconds in blobs.quarantined() if 0 <= seconds < 60] == [name]
-    if ask == "put":
-        assert kept(blobs, b"content") == name
-    elif ask == "open":
-        assert blobs.open(name).read() == b"content"
-    else:
-        assert getattr(blobs, ask)(name)
-    assert sorted(blobs.list()) == sorted([name, other])
-    assert list(blobs.quarantined()) == []
-
-
-def test_what_is_purged_is_gone(blobs: ObjectBlobs) -> None:
-    """Only what is in quarantine, and twice is no error."""
-    one, other = kept(blobs, b"one"), kept(blobs, b"other")
-    blobs.quarantine([one])
-    assert blobs.purge([one, other, one]) == 3
-    assert not blobs.has(one)
-    assert blobs.has(other)
-    with pytest.raises(BlobMissing):
-        blobs.open(one)
+    comes_back(blobs, b"content", ask)
 
 
 def test_a_killed_sweep_loses_nothing(blobs: ObjectBlobs) -> None:
@@ -218,14 +157,6 @@ def test_putting_aside_and_asking_at_the_same_time_loses_nothing(url: str) -> No
     for name, content in zip(names, contents, strict=True):
         assert store.has(name)
         assert store.verify(name) == digests_of(content)
-
-
-def test_a_missing_store_is_made_only_when_told(s3: S3Server) -> None:
-    """The error says which command makes it, and nothing is written."""
-    with pytest.raises(ConfigError, match="there is no blob store") as caught:
-        open_blobs(URL)
-    assert "aipstream init" in caught.value.hint
-    assert list(Bucket("s3://bucket").list()) == []
 
 
 def test_a_store_of_another_format_is_refused(blobs: ObjectBlobs, folder: Path) -> None:
