@@ -13,6 +13,7 @@ from itertools import groupby
 from daemon import replayer
 from daemon.failpoint import failpoint
 from daemon.restore.plan import Plan, Step
+from daemon.target import ledger
 from daemon.target.applied import Applied
 from daemon.target.batch import decoded
 from daemon.target.replay import NativeTarget
@@ -58,6 +59,8 @@ def carry_out(
         progress(count)
     if done.parked:
         done.add(_refused_again(target, plan))
+    if stand:
+        done.add(_left_again(target, plan))
     _clear_stones(target, plan.at, done)
     return done
 
@@ -68,6 +71,21 @@ def _refused_again(target: NativeTarget, plan: Plan) -> Applied:
     left = Plan(plan.at, [step for step in plan.steps if step.uuid in waiting])
     done = Applied()
     for some in batches(entries(target.log, left)):
+        done.add(target.put_back(some))
+    return done
+
+
+def _left_again(target: NativeTarget, plan: Plan) -> Applied:
+    """Once more what stays but named something that was deleted: as its event has it, without that reference.
+
+    Only between the events of one moment does the log have such a thing. More may have changed of it than the
+    reference: of a history that loses its newest version the one before is archived again.
+    """
+    connection, log, done = target.connection, target.log, Applied()
+    left = ledger.waiting_for(connection, [step.uuid for step in plan.steps if step.what == "delete"])
+    connection.rollback()
+    found = (log.latest(uuid, at) for uuid, at in left)
+    for some in batches(entry for entry in found if entry is not None and entry.event.type is Type.PUT):
         done.add(target.put_back(some))
     return done
 

@@ -17,13 +17,13 @@ from events.aip.model import Kind, Uuid
 from events.event import Event, Type
 
 
-def digests(connection: Connection, events: Iterable[Event], options: Options) -> dict[Uuid, str]:
+def digests(connection: Connection, objects: Iterable[tuple[Kind, Uuid]], options: Options) -> dict[Uuid, str]:
     """The digest of each of those objects on the target as it is now, by source UUID; what is not there is left out."""
     names = ledger.aliases(connection)
     back = {target: source for source, target in names.items()}
     by_kind: dict[Kind, list[Uuid]] = {}
-    for event in events:
-        by_kind.setdefault(event.kind, []).append(names.get(event.uuid, event.uuid))
+    for kind, uuid in objects:
+        by_kind.setdefault(kind, []).append(names.get(uuid, uuid))
     found: dict[Uuid, str] = {}
     for kind, uuids in by_kind.items():
         here = fingerprint.digests(connection, kind, uuids, options)

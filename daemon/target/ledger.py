@@ -324,6 +324,30 @@ def set_waiting(connection: Connection, uuids: Sequence[Uuid], missing: dict[Uui
         )
 
 
+def wait(connection: Connection, references: Iterable[tuple[Uuid, Uuid]]) -> None:
+    """Note (uuid, needs) of what has lost a reference because its far end was deleted here, not on the source."""
+    with connection.cursor() as cursor:
+        execute_values(
+            cursor,
+            "INSERT INTO aipstream.waiting (uuid, needs) VALUES %s ON CONFLICT DO NOTHING",
+            references,
+            template="(%s::uuid, %s::uuid)",
+        )
+
+
+def waiting_for(connection: Connection, uuids: Sequence[Uuid]) -> list[tuple[Uuid, Position]]:
+    """The objects that lack a reference to one of those, and up to where each was applied, in that order."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT uuid::text, position FROM aipstream.ledger
+            WHERE NOT deleted AND uuid IN (SELECT uuid FROM aipstream.waiting WHERE needs = ANY (%s::uuid[]))
+            ORDER BY position""",
+            [list(uuids)],
+        )
+        return cursor.fetchall()
+
+
 def released_by(connection: Connection, arrived: Sequence[Uuid]) -> list[Uuid]:
     """The objects (parked, or applied without a reference) for which one of those was missing, in the log's order."""
     with connection.cursor() as cursor:

@@ -105,7 +105,7 @@ class NativeTarget(Held):
         """
         overdue = ledger.overdue(self.connection)
         self.connection.rollback()
-        done = self._again(overdue) if overdue and self._resumed is not self.connection else Applied()
+        done = self._again(overdue, last=False) if overdue and self._resumed is not self.connection else Applied()
         self._resumed = self.connection
         return done
 
@@ -144,14 +144,18 @@ class NativeTarget(Held):
         self.connection.commit()
         return changes
 
-    def _again(self, uuids: Sequence[Uuid]) -> Applied:
+    def _again(self, uuids: Sequence[Uuid], *, last: bool = True) -> Applied:
+        """Each as it stands last in what was applied of the log, or else as it was applied itself, which is older if
+        it was brought back alone.
+        """
         place, done = self.position(), Applied()
         for start in range(0, len(uuids), _AT_ONCE):
             some = uuids[start : start + _AT_ONCE]
             # In a batch that is applied in halves, objects are ahead of the position of the whole.
             upto = ledger.reached(self.connection, some)
             self.connection.rollback()
-            found = (self.log.latest(uuid, at=max(place, upto.get(uuid, place))) for uuid in some)
+            at = {uuid: max(place, upto.get(uuid, place)) if last else upto.get(uuid, place) for uuid in some}
+            found = (self.log.latest(uuid, at=at[uuid]) for uuid in some)
             entries = sorted((entry for entry in found if entry is not None), key=lambda entry: entry.position)
             done.add(self._apply(entries, turn="again"))
         done.released = done.written
@@ -177,12 +181,13 @@ class NativeTarget(Held):
         return done
 
     def _arrive(self, arrived: Sequence[Uuid], done: Applied) -> None:
-        """Release what has waited for those objects."""
+        """Release what has waited for those objects. What is held up as edited was just told, and would be again."""
         if arrived:
-            released = ledger.released_by(self.connection, arrived)
+            held = set() if self.on_drift == "overwrite" else {each.uuid for each in done.drifted}
+            released = [uuid for uuid in ledger.released_by(self.connection, arrived) if uuid not in held]
             self.connection.rollback()
             if released:
-                done.add(self._again(released))
+                done.add(self._again(released, last=False))
 
     def _halves(
         self, entries: Sequence[Entry], move_to: Entry | None, turn: Turn, error: Exception
@@ -272,10 +277,12 @@ class NativeTarget(Held):
         if puts or deletes:
             aips = [put.aip for put in puts]
             shapes = reindex.before(connection, aips, deletes) if self.indexed else None
-            near = neighbours.untouched(connection, aips, [uuid for _, uuid in deletes], self.options)
+            near = neighbours.untouched(connection, aips, deletes, self.options)
             written = write(connection, aips, deletes, self.options, internal_ids)
-            if near and any(written.touched.get(table) for table in neighbours.SHARED):
+            if near.changed_by(written.touched):
                 neighbours.keep_up(connection, near, self.options)
+            if before is None:
+                ledger.wait(connection, near.cut)
             missing = written.missing
             lost = merged(written.losses)
             done.losses += lost
@@ -283,9 +290,7 @@ class NativeTarget(Held):
         here = self._record(puts, decided, missing, done)
         self._record_losses(puts, decided, lost)
         if shapes is not None:
-            changed = [
-                put for put in puts if before is None or before.get(put.event.uuid) != here.get(put.event.uuid)
-            ]
+            changed = [put for put in puts if before is None or before.get(put.event.uuid) != here.get(put.event.uuid)]
             reindex.note(connection, shapes, changed, [entry.event for entry in decided.deletes])
 
     def _different(
@@ -295,7 +300,7 @@ class NativeTarget(Held):
         behind our back.
         """
         events = [put.event for put in decided.puts] + [entry.event for entry in decided.deletes]
-        here = digests(self.connection, events, self.options)
+        here = digests(self.connection, ((event.kind, event.uuid) for event in events), self.options)
         puts: list[Put] = []
         same: list[Put] = []
         for put in decided.puts:
@@ -351,7 +356,7 @@ class NativeTarget(Held):
         """Note what is there now, and return its digests. What was written but does not read back as the event says is
         told, not hidden.
         """
-        here = digests(self.connection, (put.event for put in puts), self.options)
+        here = digests(self.connection, ((put.event.kind, put.event.uuid) for put in puts), self.options)
         rows = []
         for put in puts:
             uuid, now = put.event.uuid, here.get(put.event.uuid, "")
