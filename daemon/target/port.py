@@ -52,7 +52,7 @@ class Target(Protocol):
         ...
 
     def retry_conflicts(self) -> Applied:
-        """Try together what was refused one by one because of each other, if the driver knows such a thing."""
+        """Try together what was refused because of others, if the driver knows such a thing."""
         ...
 
     def discard(self, uuids: Sequence[Uuid]) -> int:

@@ -131,11 +131,14 @@ class NativeTarget(Held):
         return done
 
     def retry_conflicts(self) -> Applied:
-        """Try together what was refused one by one because of each other: two people who exchanged their addresses in
-        one transaction of the source, and whose events fell into two batches.
+        """Try together what was refused because of others: two people who exchanged their addresses in one transaction
+        of the source, and whose events fell into two batches; or one alone who got what another one gave up, whose
+        event came later. What is refused again was counted.
         """
         refused = [row.uuid for row in self.parked() if row.error == psycopg2.errors.UniqueViolation.__name__]
-        return self.retry(refused) if len(refused) > 1 else Applied()
+        done = self.retry(refused) if refused else Applied()
+        done.parked = 0
+        return done
 
     def finish(self) -> list[sequences.SequenceChange]:
         """Move the sequences forward over everything that was written."""

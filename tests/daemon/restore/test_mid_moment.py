@@ -78,7 +78,7 @@ def test_a_restore_to_between_the_events_of_the_first_sweep_is_no_edit(story: Ch
     site, items = first(events, Kind.SITE), first(events, Kind.ITEM)
     places = [
         (first(events, Kind.GROUP) + 3, "park"), (site - 1, "skip"), (first(events, Kind.COLLECTION) + 1, "park"),
-        ((items + len(events)) // 2, "skip"),
+        (items + 8, "skip"),
     ]  # fmt: skip
     for at, on_drift in places:
         back(story, at)
@@ -96,19 +96,18 @@ def test_a_restore_to_between_the_events_of_the_first_sweep_is_no_edit(story: Ch
     seed=st.integers(0, 10_000), edits=st.lists(EDIT, min_size=15, max_size=30),
     picks=st.lists(st.integers(0, 200), min_size=2, max_size=2), on_drift=st.sampled_from(["park", "skip"]),
 )  # fmt: skip
-def test_a_restore_to_between_the_events_of_any_sweep_is_no_edit(
+def test_a_restore_to_any_position_of_the_log_is_no_edit(
     told: Begin, seed: int, edits: list[str], picks: list[int], on_drift: str
 ) -> None:
-    """Whatever was edited between two sweeps, and however far the second one had come."""
+    """Whatever was edited between two sweeps, and however far the first or the second one had come."""
     with told(seed) as story:
-        begin = story.end()
         for line in story.edit_by(edits):
             note(line)
         end = story.capture()
         story.good("replay")
         for pick in picks:
-            at = begin + pick % (end - begin)
-            note(f"{begin} to {end}: restore --at {at}")
+            at = 1 + pick % (end - 1)
+            note(f"restore --at {at} of {end}")
             back(story, at)
             assert on(story, on_drift) == []
             assert story.differences() == []
@@ -134,7 +133,7 @@ def test_an_edit_before_or_after_such_a_restore_is_told(story: Chronicle, when: 
 def test_a_restore_that_was_killed_between_the_events_goes_on_by_a_replay(story: Chronicle) -> None:
     """All is deleted that came later, and what has lost something by it was not looked at again."""
     events = story.events(0, story.end())
-    at = (first(events, Kind.ITEM) + len(events)) // 2
+    at = first(events, Kind.ITEM) + 8
     killed = story.command("restore", "--at", str(at), "--yes", AIPSTREAM_FAILPOINT="restore.applied")
     assert killed.code == -9
     assert on(story, "park") == []
