@@ -28,8 +28,8 @@ def listed(session: Session, folder: Path, thing: str | None, after: str | None,
     from daemon.positions import position_of
     from daemon.progress import Progress
     from events.errors import ObjectsParked
-    from events.ocfl.moments import Lives
     from events.ocfl.root import existing
+    from events.ocfl.shelf import Lives
 
     books = existing(folder)
     with Progress("reading the archive", "objects") as progress:

@@ -96,6 +96,7 @@ def import_(
     from daemon.pipeline import Stop
     from daemon.progress import Progress
     from events.errors import ConfigError, LossesFound, ObjectsParked
+    from events.ocfl.shelf import Shelf
     from events.package.limits import DEFAULT, LARGE
 
     given: dict[str, Any] = {"passwords": config.people.passwords, **parsed(pairs)}
@@ -105,11 +106,11 @@ def import_(
         mode = "keep"
     if mode is not None:
         given["mode"] = Mode(mode)
-    at, notes, unsure = None, list[str](), 0
+    at, notes, unsure, shelf = None, list[str](), 0, Shelf()
     if moment is not None:
         with Progress("reading the archive", "objects") as progress:
-            at, notes = chosen(paths, moment, progress.to)
-            unsure, within = inexact(paths, at, progress.to)
+            at, notes = chosen(paths, moment, progress.to, shelf)
+            unsure, within = inexact(paths, at, progress.to, shelf)
             notes = [*notes, *within]
     options = Options(
         **{**given, "recursive": recursive or given.get("recursive", False)},
@@ -119,6 +120,7 @@ def import_(
         prefix=handle_prefix,
         limits=LARGE if large else DEFAULT,
         at=at,
+        shelf=shelf,
     )
     _confirm(options, into, paths, yes or dry_run)
     stop = Stop()

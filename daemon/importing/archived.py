@@ -6,6 +6,7 @@ Invariant: what the archive does not know of that moment is said (`notes`, `inex
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +14,10 @@ from daemon.positions import position_of
 from daemon.retention.exact import between
 from events.errors import ChecksumMismatch, ConfigError, InvalidPackage
 from events.event import BEGINNING, Position
-from events.ocfl.moments import Envelope, Life, Lives
-from events.ocfl.reading import LINK, OcflObject, is_version, link_on_the_way, objects, root_of
+from events.ocfl.moments import Envelope
+from events.ocfl.reading import LINK, is_version, link_on_the_way, root_of
 from events.ocfl.root import Books, existing, nothing_there
+from events.ocfl.shelf import Lives, Shelf
 
 
 class Then(NamedTuple):
@@ -25,14 +27,16 @@ class Then(NamedTuple):
     notes: list[str]
 
 
-def chosen(paths: Sequence[Path], text: str, looked: Callable[[int], None] = lambda _: None) -> Then:
+def chosen(
+    paths: Sequence[Path], text: str, looked: Callable[[int], None] = lambda _: None, shelf: Shelf | None = None
+) -> Then:
     """The moment meant by a position of the log, an LSN, a time or a time ago, in the one archive of those paths.
 
     Raises ConfigError.
     """
     root = _root(paths)
     books = existing(root)
-    lives = Lives(root, looked)
+    lives = Lives(root, looked, shelf)
     at = position_of(lives, text)
     if at == BEGINNING:
         raise ConfigError(
@@ -44,7 +48,7 @@ def chosen(paths: Sequence[Path], text: str, looked: Callable[[int], None] = lam
 
 
 def inexact(
-    paths: Iterable[Path], at: Position, looked: Callable[[int], None] = lambda _: None
+    paths: Iterable[Path], at: Position, looked: Callable[[int], None] = lambda _: None, shelf: Shelf | None = None
 ) -> tuple[int, list[str]]:
     """How many objects may have been otherwise at that moment, for the log had been thinned before they were archived;
     and the line that says that the position lies within a moment, if it does.
@@ -53,11 +57,14 @@ def inexact(
     """
     found = 0
     sides: dict[Position, Envelope] = {}
-    folders = (folder for path in paths for folder in ([path] if root_of(path) != path.resolve() else objects(path)))
+    shelf = shelf or Shelf()
+    folders: Iterator[Path] = chain.from_iterable(
+        [path] if root_of(path) != path.resolve() else shelf.objects(path, looked) for path in paths
+    )
     for count, folder in enumerate(folders, 1):
         looked(count)
         try:
-            life = Life(OcflObject(folder))
+            life = shelf.life(folder)
             found += not life.exact(at)
             here = life.at(at)
             beside = [life.envelope(number) for number in (here, here + 1) if 0 < number <= life.newest]
@@ -71,7 +78,7 @@ def inexact(
 
 
 def _root(paths: Sequence[Path]) -> Path:
-    roots = set()
+    roots: dict[Path, Path] = {}
     for path in paths:
         if (link := link_on_the_way(path)) is not None:
             raise ConfigError(f"{link}: {LINK}", "Name the archive itself, or an object that is in it.")
@@ -85,10 +92,10 @@ def _root(paths: Sequence[Path]) -> Path:
                 f"{path} is no archive of `export --ocfl`, nor an object in one: it has one state only",
                 "--at is for archives. Packages are of the moment at which they were exported.",
             )
-        roots.add(root)
+        roots[root] = path if path.resolve() == root else root  # as it is named, so that nothing is read by two names
     if len(roots) > 1:
         raise ConfigError("--at with more than one archive: their logs differ", "Import one after the other.")
-    return roots.pop()
+    return roots.popitem()[1]
 
 
 def _doubts(text: str, books: Books, *, beyond: bool) -> Iterator[str]:

@@ -110,7 +110,10 @@ class Importer:
 
     def __call__(self, paths: Iterable[Path]) -> Report:
         """Import the packages among those paths. Raises what concerns every package; what was written then stays."""
-        found = find(paths, recursive=self.options.recursive, limits=self.options.limits, at=self.options.at)
+        found = find(
+            paths, recursive=self.options.recursive, limits=self.options.limits, at=self.options.at,
+            shelf=self.options.shelf,
+        )  # fmt: skip
         self.resolver.listed = found.handles
         self.report.no_packages = [(str(path), why) for path, why in found.skipped]
         for broken in found.broken:
@@ -151,7 +154,7 @@ class Importer:
 
     def _one(self, path: Path) -> None:
         try:
-            package = open_package(path, self.options.limits, self.options.at)
+            package = open_package(path, self.options.limits, self.options.at, self.options.shelf)
         except (AipstreamError, OSError) as error:
             self._refuse(path, None, error)
             return
@@ -291,7 +294,7 @@ class Importer:
 
     def _has_parent(self, path: Path) -> bool:
         try:
-            with open_package(path, self.options.limits, self.options.at) as package:
+            with open_package(path, self.options.limits, self.options.at, self.options.shelf) as package:
                 return package.parent is not None and self.resolver.container(package.parent) is not None
         except (AipstreamError, OSError):
             return False

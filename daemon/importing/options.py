@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 from daemon.export.bundles import Bundles
 from events.errors import ConfigError
 from events.event import Position
+from events.ocfl.shelf import Shelf
 from events.package.limits import DEFAULT, Limits
 
 
@@ -46,6 +47,7 @@ class Options:
     contents     folder in which the contents of bare manifests are
     prefix       of new handles in a log that has no site
     at           the moment at which the objects of an archive are taken, as a position of its log; None: the newest
+    shelf        what was read of archives already
     """
 
     mode: Mode = Mode.RESTORE
@@ -67,6 +69,7 @@ class Options:
     contents: Path | None = None
     prefix: str | None = None
     at: Position | None = None
+    shelf: Shelf = field(default_factory=Shelf, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Raises ConfigError for what cannot go together."""

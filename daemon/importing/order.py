@@ -14,9 +14,11 @@ from typing import NamedTuple
 from events.aip.model import Kind
 from events.errors import AipstreamError
 from events.event import Position
+from events.ocfl.shelf import Shelf
 from events.package import Child, Package
 from events.package.limits import DEFAULT, Limits
 from events.package.listing import packages
+from events.package.ocfl import kind_of
 from events.package.reading import open_package
 
 
@@ -77,16 +79,18 @@ def find(
     recursive: bool,
     limits: Limits = DEFAULT,
     at: Position | None = None,
+    shelf: Shelf | None = None,
     looked: Callable[[int], None] = lambda _: None,
 ) -> Found:
     """The packages among those paths, with `recursive` also those that they name as their children.
 
-    `at`: of an archive what stood at that position.
+    `at`: of an archive what stood at that position. `shelf`: what was read of archives already.
     """
+    shelf = shelf or Shelf()
     found = Found([], [], [], [], [], [], [], [])
     seen: set[Path] = set()
     waiting: deque[Path] = deque()
-    for path in packages(paths, lambda path, why: found.skipped.append((path, why)), limits, at):
+    for path in packages(paths, lambda path, why: found.skipped.append((path, why)), limits, at, shelf):
         waiting.append(path)
         while waiting:
             here = waiting.popleft()
@@ -94,11 +98,11 @@ def find(
                 continue
             seen.add(here)
             looked(len(seen))
-            if here.name.startswith("ITEM@"):
+            if here.name.startswith("ITEM@") or kind_of(here, shelf) is Kind.ITEM:
                 found.items.append(here)
                 continue
             try:
-                with open_package(here, limits, at) as package:
+                with open_package(here, limits, at, shelf) as package:
                     _sort(package, found)
                     if recursive:
                         waiting.extend(_children(package, found, seen))

@@ -12,16 +12,14 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
 from events.aip.model import Kind, Uuid
-from events.errors import ChecksumMismatch, InvalidPackage
+from events.errors import InvalidPackage
 from events.event import BEGINNING, Position, lsn_number
-from events.ocfl.reading import OcflObject, objects
+from events.ocfl.reading import OcflObject
 
 ENVELOPE: Final = "event.json"
 """Says of a version which event of which log it is."""
@@ -69,6 +67,11 @@ class Life:
                 raise InvalidPackage(f"{where}: {ENVELOPE}: {error}") from error
         return self._read[number]
 
+    @property
+    def kind(self) -> Kind:
+        """Of the object, which never changes: by any version that was read already. Raises as `envelope`."""
+        return (next(iter(self._read.values()), None) or self.envelope(self.newest)).kind
+
     def at(self, position: Position) -> int:
         """The number of the version that stood at that position; 0 if the object was not there yet."""
         low, high = 0, self.newest
@@ -98,29 +101,3 @@ class Life:
             if by_then:
                 return self.envelope(number).position, reached
         return BEGINNING, True
-
-
-class Lives:
-    """All objects of an archive, for finding a position by time or LSN. `looked` is told how many were looked at."""
-
-    def __init__(self, root: Path, looked: Callable[[int], None] = lambda _: None) -> None:
-        self.root, self.looked = root, looked
-        self.reached = False
-        """Whether the archive goes as far as what was last asked for: not all that it has came before that."""
-
-    def position(self, *, time: str | None = None, lsn: int | None = None) -> Position:
-        """The highest position of any version by that time, or LSN; 0 if all came later.
-
-        An object that is damaged says nothing here: who takes it, is told.
-        """
-        found = BEGINNING
-        self.reached = False
-        for count, folder in enumerate(objects(self.root), 1):
-            self.looked(count)
-            try:
-                position, reached = Life(OcflObject(folder)).position(time=time, lsn=lsn)
-            except (InvalidPackage, ChecksumMismatch):
-                continue
-            found = max(found, position)
-            self.reached = self.reached or reached
-        return found

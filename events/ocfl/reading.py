@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -70,13 +71,13 @@ def is_remnant(path: Path) -> bool:
 
 def root_above(path: Path) -> Path | None:
     """The storage root below which the path lies by its name, wherever links on the way lead; None if there is none."""
-    return next((folder for folder in _absolute(path).parents if is_root(folder)), None)
+    return next((folder for folder in path.absolute().parents if is_root(folder)), None)
 
 
 def link_on_the_way(path: Path) -> Path | None:
     """The first link between a storage root and a path below it, or that path itself; None if there is none."""
     found = None
-    here = _absolute(path)
+    here = path.absolute()
     for each in (here, *here.parents):
         if each.is_symlink():
             found = each if root_above(each) is not None else found
@@ -166,11 +167,6 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _absolute(path: Path) -> Path:
-    """Without `.` and `..`, and with the links that it goes through."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 - `absolute` leaves `..` in it
-
-
 class OcflObject:
     """An object that is there. Raises InvalidPackage, ChecksumMismatch for an inventory that is not what it was."""
 
@@ -186,6 +182,7 @@ class OcflObject:
         path = folder / inventories.NAME
         document = _read(path, inventories.MAX_BYTES)
         self.inventory: Inventory = inventories.decoded(document, str(path))
+        self.bytes = len(document)
         algorithm = self.inventory.digestAlgorithm
         name, _ = inventories.sidecar(algorithm, "")
         said = inventories.sidecar_digest(_read(folder / name, 4096))
@@ -194,6 +191,12 @@ class OcflObject:
             raise ChecksumMismatch(f"{path}: {algorithm} is {self.digest}, {name} says {said}", _HINT)
         if identifier is not None and self.inventory.id != identifier:
             raise InvalidPackage(f"{path}: is of {self.inventory.id[:120]!r}, not of {identifier}")
+
+    def with_inventory(self, inventory: Inventory) -> OcflObject:
+        """The same object, of which only what that inventory says is known."""
+        less = copy(self)
+        less.inventory = inventory
+        return less
 
     def open(self, name: str, version: str | None = None, checksums: Sequence[tuple[str, str]] = ()) -> BinaryIO:
         """The content of a name in a version (the newest if None), for reading; its end proves it, by `checksums` too.

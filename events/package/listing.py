@@ -21,6 +21,7 @@ from typing import Final
 from events.errors import InvalidPackage
 from events.event import Position
 from events.ocfl.reading import is_object, is_remnant, is_root
+from events.ocfl.shelf import Shelf
 from events.package.bags import is_bag
 from events.package.file import SteadyFile
 from events.package.limits import DEFAULT, Limits
@@ -43,7 +44,11 @@ def _unheard(path: Path, reason: str) -> None:
 
 
 def packages(
-    paths: Iterable[Path], skipped: Skipped = _unheard, limits: Limits = DEFAULT, at: Position | None = None
+    paths: Iterable[Path],
+    skipped: Skipped = _unheard,
+    limits: Limits = DEFAULT,
+    at: Position | None = None,
+    shelf: Shelf | None = None,
 ) -> Iterator[Path]:
     """The packages among these files and below these folders, in the order given, within a folder by name.
 
@@ -51,8 +56,9 @@ def packages(
     an OCFL archive are taken.
     """
     seen: set[tuple[int, int]] = set()
+    shelf = shelf or Shelf()
     for path in paths:
-        for found in _files(path, skipped):
+        for found in _files(path, skipped, shelf):
             try:
                 state = found.lstat() if is_remnant(found) else found.stat()
             except OSError:
@@ -61,17 +67,19 @@ def packages(
             if (state.st_dev, state.st_ino) in seen:
                 continue
             seen.add((state.st_dev, state.st_ino))
-            reason = no_package(found, limits, at)
+            reason = no_package(found, limits, at, shelf)
             if reason is None:
                 yield found
             else:
                 skipped(found, reason)
 
 
-def no_package(path: Path, limits: Limits = DEFAULT, at: Position | None = None) -> str | None:
+def no_package(
+    path: Path, limits: Limits = DEFAULT, at: Position | None = None, shelf: Shelf | None = None
+) -> str | None:
     """Why that file is no package; None if it is one, or is too damaged to tell."""
     if is_ours(path):
-        return no_object(path, limits, at)
+        return no_object(path, at, shelf or Shelf())
     if path.exists() and not path.is_file():
         return "not a file"
     try:
@@ -117,7 +125,7 @@ def _begins_as_tar(start: bytes) -> bool:
         return True  # damaged: opening it will say so
 
 
-def _files(path: Path, skipped: Skipped) -> Iterator[Path]:
+def _files(path: Path, skipped: Skipped, shelf: Shelf) -> Iterator[Path]:
     """The path itself, or all files below it, folder by folder, by name; of an OCFL archive its objects."""
     try:
         alone = not path.is_dir() or is_ours(path)
@@ -133,7 +141,7 @@ def _files(path: Path, skipped: Skipped) -> Iterator[Path]:
             yield folder
             continue
         if is_root(folder):
-            yield from in_order(folder)
+            yield from in_order(folder, shelf)
             continue
         try:
             with os.scandir(folder) as listed:

@@ -22,8 +22,9 @@ from events.aip.model import KIND_ORDER, Aip, Kind, Uuid
 from events.errors import ChecksumMismatch, InvalidAip, InvalidPackage
 from events.event import Position
 from events.ocfl.layout import identifier
-from events.ocfl.moments import ENVELOPE, Life
-from events.ocfl.reading import OcflObject, home, is_object, is_remnant, is_version, objects, root_of
+from events.ocfl.moments import ENVELOPE
+from events.ocfl.reading import home, is_object, is_remnant, is_version, root_above
+from events.ocfl.shelf import Shelf
 from events.package import Package
 from events.package.limits import Limits
 from events.package.manifests import MANIFEST, manifest_package
@@ -59,25 +60,16 @@ class Version:
     one of its versions. With `number` 0 the object was not there yet.
     """
 
-    def __init__(self, path: Path, limits: Limits, at: Position | None = None) -> None:
+    def __init__(self, path: Path, limits: Limits, at: Position | None, shelf: Shelf) -> None:
         self.path = path
         self.limits = limits
+        self.shelf = shelf
         self.doubts: list[str] = []
-        folder = path.parent if is_version(path) else path
         try:
-            self.object = OcflObject(folder)
-            life = Life(self.object)
-            if folder != path:
-                self.number = int(path.name[1:])
-                if not 0 < self.number <= life.newest:
-                    raise InvalidPackage(f"{path}: the inventory of its object has only {life.newest} versions")
-                at = life.envelope(self.number).position
-            else:
-                self.number = life.newest if at is None else life.at(at)
+            self.number, self.at = _stood(path, at, shelf)  # the second: when its groups are taken
+            self.object = shelf.whole(_folder(path))
         except ChecksumMismatch as error:
             raise InvalidPackage(str(error)) from error
-        self.at = at
-        """The moment at which the groups of the version are taken."""
         files = self.object.inventory.files(self._name) if self.number else {}
         if len(files) > limits.entries:
             raise InvalidPackage(f"{path}: {len(files)} files refused: more than {limits.entries}")
@@ -103,10 +95,10 @@ class Version:
         """Nothing is held open."""
 
 
-def ocfl_package(path: Path, limits: Limits, at: Position | None = None) -> Package:
+def ocfl_package(path: Path, limits: Limits, at: Position | None = None, shelf: Shelf | None = None) -> Package:
     """The package of an object, or of one of its versions. Raises InvalidPackage for one that is none: deleted, say."""
-    version = Version(path, limits, at)
-    reason = _no_package(version)
+    version = Version(path, limits, at, shelf or Shelf())
+    reason = _no_package(version.number, set(version.entries))
     if reason is not None:
         raise InvalidPackage(f"{path}: {reason}")
     try:
@@ -124,11 +116,23 @@ def ocfl_package(path: Path, limits: Limits, at: Position | None = None) -> Pack
         raise refused(str(path), error) from error
 
 
-def no_package(path: Path, limits: Limits, at: Position | None = None) -> str | None:
+def no_package(path: Path, at: Position | None, shelf: Shelf) -> str | None:
     """Why an object, or a version, is no package; None if it is one, or is too damaged to tell."""
     try:
-        return _no_package(Version(path, limits, at))
-    except InvalidPackage:
+        number, _ = _stood(path, at, shelf)
+        files = shelf.whole(_folder(path)).inventory.files(f"v{number}") if number else {}
+        return _no_package(number, set(files))
+    except (InvalidPackage, ChecksumMismatch):
+        return None
+
+
+def kind_of(path: Path, shelf: Shelf) -> Kind | None:
+    """Of the object in an archive, as it says itself; None if that cannot be read, or it is no object."""
+    if not is_ours(path):
+        return None
+    try:
+        return shelf.life(_folder(path)).kind
+    except (InvalidAip, ChecksumMismatch):
         return None
 
 
@@ -137,27 +141,40 @@ def is_ours(path: Path) -> bool:
     return is_object(path) or is_version(path) or is_remnant(path)
 
 
-def in_order(root: Path) -> list[Path]:
+def in_order(root: Path, shelf: Shelf) -> list[Path]:
     """The objects of an archive, those first that others need: registries, people, groups, containers, then items."""
-    return [folder for _, folder in sorted((_rank(folder), folder) for folder in objects(root))]
+
+    def rank(folder: Path) -> int:
+        kind = kind_of(folder, shelf)
+        return len(KIND_ORDER) if kind is None else KIND_ORDER[kind]
+
+    return [folder for _, folder in sorted((rank(folder), folder) for folder in shelf.objects(root))]
 
 
-def _no_package(version: Version) -> str | None:
-    if not version.number:
+def _folder(path: Path) -> Path:
+    """Of the object, of which a version may be named."""
+    return path.parent if is_version(path) else path
+
+
+def _stood(path: Path, at: Position | None, shelf: Shelf) -> tuple[int, Position | None]:
+    """The number of the version that is meant, and the moment at which its groups are taken."""
+    life = shelf.life(_folder(path))
+    if not is_version(path):
+        return life.newest if at is None else life.at(at), at
+    number = int(path.name[1:])
+    if number > life.newest:
+        raise InvalidPackage(f"{path}: the inventory of its object has only {life.newest} versions")
+    return number, life.envelope(number).position
+
+
+def _no_package(number: int, names: set[str]) -> str | None:
+    if not number:
         return LATER
-    if any(name in version.entries for name in DOCUMENTS.values()):
+    if any(name in names for name in DOCUMENTS.values()):
         return None
-    if set(version.entries) == {ENVELOPE}:
+    if names == {ENVELOPE}:
         return DELETED
-    return f"no object of a repository: {', '.join(sorted(version.entries)[:3])}"
-
-
-def _rank(folder: Path) -> int:
-    try:
-        life = Life(OcflObject(folder))
-        return KIND_ORDER[life.envelope(life.newest).kind]
-    except (InvalidAip, ChecksumMismatch):
-        return len(KIND_ORDER)
+    return f"no object of a repository: {', '.join(sorted(names)[:3])}"
 
 
 def _document(version: Version) -> Package:
@@ -181,7 +198,7 @@ def _account(version: Version) -> Aip:
 
 def _groups(aip: Aip, version: Version) -> Iterator[Aip]:
     """The groups that play a role of a container, where the archive has them."""
-    root = root_of(version.object.folder)
+    root = root_above(_folder(version.path).absolute())
     named: list[Uuid | None] = [row.group for row in aip.roles]
     if aip.community is not None:
         named.append(aip.community.admin)
@@ -190,6 +207,6 @@ def _groups(aip: Aip, version: Version) -> Iterator[Aip]:
     for uuid in dict.fromkeys(each for each in named if each):
         folder = home(root, identifier(uuid)) if root is not None else None
         if folder is not None:
-            group = Version(folder, version.limits, version.at)
+            group = Version(folder, version.limits, version.at, version.shelf)
             if ROLES in group.entries:
                 yield _account(group)

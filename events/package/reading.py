@@ -25,6 +25,7 @@ from lxml import etree
 from events.aip import extension, markup, roles, stock_roles
 from events.errors import ChecksumMismatch, InvalidAip, InvalidPackage
 from events.event import Position
+from events.ocfl.shelf import Shelf
 from events.package import Package
 from events.package.bags import bag_package, is_bag
 from events.package.checked import checked
@@ -42,13 +43,15 @@ START: Final = 512
 _METS: Final = f"{{{markup.METS}}}mets"
 
 
-def open_package(path: Path, limits: Limits = DEFAULT, at: Position | None = None) -> Package:
+def open_package(
+    path: Path, limits: Limits = DEFAULT, at: Position | None = None, shelf: Shelf | None = None
+) -> Package:
     """The package in that file, or in that object of an OCFL archive (its version at `at`, or the newest). Close it.
 
     Raises InvalidPackage, which names the file and what is wrong with it.
     """
     if is_ours(path):
-        return ocfl_package(path, limits, at)
+        return ocfl_package(path, limits, at, shelf)
     file = SteadyFile(path)
     try:
         form = form_of(file.at(0, min(file.size, START)))

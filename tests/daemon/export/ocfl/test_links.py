@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from events.ocfl.layout import identifier, place
 from tests.daemon.export.composed import uuid_of
 from tests.daemon.export.ocfl.living import Living, object_files
+from tests.daemon.export.ocfl.opened import opened
 from tests.daemon.export.ocfl.test_import import FILES, take
 from tests.daemon.export.ocfl.test_moments import told
 
@@ -46,29 +42,6 @@ def moved(living: Living, path: Path, aside: Path) -> None:
     """Put that part of the archive elsewhere, as somebody does who is short of room, and a link in its place."""
     (living.root / path).rename(aside)
     (living.root / path).symlink_to(aside)
-
-
-@contextmanager
-def opened() -> Iterator[list[str]]:
-    """The paths of all files that this process opens or lists meanwhile, counted by the interpreter itself."""
-    seen: list[str] = []
-    _listeners.append(seen)
-    try:
-        yield seen
-    finally:
-        _listeners.remove(seen)
-
-
-_listeners: list[list[str]] = []
-
-
-def _hear(event: str, arguments: Any) -> None:
-    if _listeners and event in ("open", "os.scandir", "os.listdir") and isinstance(arguments[0], (str, bytes, Path)):
-        for each in _listeners:
-            each.append(os.path.realpath(os.fsdecode(arguments[0])))
-
-
-sys.addaudithook(_hear)  # which nobody can take away again
 
 
 @pytest.mark.parametrize("what", LINKS)

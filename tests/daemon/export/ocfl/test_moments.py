@@ -26,8 +26,9 @@ from events.event import BEGINNING, Position
 from events.log import Log
 from events.log.opening import open_log
 from events.ocfl.layout import identifier, place
-from events.ocfl.moments import Life, Lives
+from events.ocfl.moments import Life
 from events.ocfl.reading import OcflObject, objects
+from events.ocfl.shelf import Lives
 from events.package.listing import packages
 from events.package.reading import open_package
 from tests.daemon.cli.place import Done
