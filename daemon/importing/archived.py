@@ -44,7 +44,7 @@ def chosen(
             "Choose a later moment; `aipstream log --ocfl DIR` lists what is there, and when it came.",
         )
     beyond = at > books.position or not (text.isdigit() or lives.reached)
-    return Then(at, list(_doubts(text, books, beyond=beyond)))
+    return Then(at, [*_doubts(text, books, beyond=beyond), *_unasked(lives.damaged)])
 
 
 def inexact(
@@ -96,6 +96,15 @@ def _root(paths: Sequence[Path]) -> Path:
     if len(roots) > 1:
         raise ConfigError("--at with more than one archive: their logs differ", "Import one after the other.")
     return roots.popitem()[1]
+
+
+def _unasked(damaged: list[str]) -> Iterator[str]:
+    """Objects that might have had the last event by then."""
+    if damaged:
+        yield (
+            f"objects that are damaged and could not say whether they have a later event by then: {len(damaged):,}; "
+            f"{damaged[0]}"
+        )
 
 
 def _doubts(text: str, books: Books, *, beyond: bool) -> Iterator[str]:

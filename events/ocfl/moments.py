@@ -19,6 +19,7 @@ import msgspec
 from events.aip.model import Kind, Uuid
 from events.errors import InvalidPackage
 from events.event import BEGINNING, Position, lsn_number
+from events.ocfl.layout import identifier
 from events.ocfl.reading import OcflObject
 
 ENVELOPE: Final = "event.json"
@@ -58,13 +59,15 @@ class Life:
         if number not in self._read:
             where = f"{self.found.folder}: version {number}"
             try:
-                document = self.found.read(ENVELOPE, f"v{number}")
-                self._read[number] = msgspec.json.decode(document, type=Envelope)
-                lsn_number(self._read[number].lsn)
+                read = msgspec.json.decode(self.found.read(ENVELOPE, f"v{number}"), type=Envelope)
+                lsn_number(read.lsn)
             except KeyError as error:
                 raise InvalidPackage(f"{where} has no {ENVELOPE} of ours") from error
             except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
                 raise InvalidPackage(f"{where}: {ENVELOPE}: {error}") from error
+            if identifier(read.uuid) != self.found.inventory.id:
+                raise InvalidPackage(f"{where}: {ENVELOPE} is of another object, {read.uuid}")
+            self._read[number] = read
         return self._read[number]
 
     @property

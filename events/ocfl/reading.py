@@ -190,7 +190,9 @@ class OcflObject:
         if said != self.digest:
             raise ChecksumMismatch(f"{path}: {algorithm} is {self.digest}, {name} says {said}", _HINT)
         if identifier is not None and self.inventory.id != identifier:
-            raise InvalidPackage(f"{path}: is of {self.inventory.id[:120]!r}, not of {identifier}")
+            raise InvalidPackage(f"{path}: is of {self.inventory.id[:120]!r}, not of {identifier}", _HINT)
+        if self._real.name.startswith(_OURS) and self._real.name != place(self.inventory.id).name:
+            raise InvalidPackage(f"{path}: is of {self.inventory.id[:120]!r}, which has its place elsewhere", _HINT)
 
     def with_inventory(self, inventory: Inventory) -> OcflObject:
         """The same object, of which only what that inventory says is known."""
@@ -247,6 +249,8 @@ class OcflObject:
         return next((each for each in reversed((path, *path.parents[: name.count("/")])) if each.is_symlink()), None)
 
 
+_OURS: Final = place(identifier("")).name
+"""How the names of the folders of our objects begin."""
 LINK: Final = "is a link, and links in an archive are not followed"
 _NO_LINKS: Final = (
     "An archive has no links (OCFL forbids them). Put what it should lead to in its place, as plain folders and files, "

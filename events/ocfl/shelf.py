@@ -69,19 +69,22 @@ class Lives:
         self.root, self.looked, self.shelf = root, looked, shelf or Shelf()
         self.reached = False
         """Whether the archive goes as far as what was last asked for: not all that it has came before that."""
+        self.damaged: list[str] = []
+        """What is wrong with objects that could not be asked."""
 
     def position(self, *, time: str | None = None, lsn: int | None = None) -> Position:
         """The highest position of any version by that time, or LSN; 0 if all came later.
 
-        An object that is damaged says nothing here: who takes it, is told.
+        An object that is damaged says nothing here but that (`damaged`): the position may be too low by it.
         """
         found = BEGINNING
-        self.reached = False
+        self.reached, self.damaged = False, []
         for count, folder in enumerate(self.shelf.objects(self.root, self.looked), 1):
             self.looked(count)
             try:
                 position, reached = self.shelf.life(folder).position(time=time, lsn=lsn)
-            except (InvalidPackage, ChecksumMismatch):
+            except (InvalidPackage, ChecksumMismatch) as error:
+                self.damaged.append(str(error))
                 continue
             found = max(found, position)
             self.reached = self.reached or reached

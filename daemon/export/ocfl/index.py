@@ -76,9 +76,13 @@ def lines(path: Path, error: type[AipstreamError] = StorageUnusable, hint: str =
     """The lines of that file, if it is there; that error names the line that is none."""
     if path.is_symlink():
         raise error(f"{path}: {LINK}", hint)
-    if path.exists():
+    try:
         with path.open("rb") as file:
             yield from _read(str(path), file, error, hint)
+    except FileNotFoundError:
+        return
+    except OSError as fault:
+        raise error(f"{path} cannot be read: {fault.strerror}", hint) from fault
 
 
 def _read(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,49 @@ def test_strange_things_between_objects_are_no_objects(archive: Living, tmp_path
     (archive.root / "ff/ff").mkdir(parents=True)
     done = take(archive, tmp_path / "new", "--at", "5", "--dry-run")
     assert (done["code"], done["counts"]) == (0, {"created": 5})
+
+
+def test_an_object_in_the_place_of_another_is_told(archive: Living, tmp_path: Path) -> None:
+    """Copied over it, say: taken for what it says itself, it would hide that the other is gone."""
+    theirs = archive.object(uuid_of(10)).folder
+    shutil.rmtree(theirs)
+    shutil.copytree(archive.root / ITEM, theirs)
+    done = take(archive, tmp_path / "new", "--at", "5", "--dry-run")
+    (refused,) = [each for each in done["objects"] if each["what"] == "refused"]
+    assert (done["code"], refused["path"]) == (3, str(theirs))
+    assert f"is of '{identifier(uuid_of(9))}', which has its place elsewhere" in refused["message"]
+
+
+@pytest.mark.parametrize(("said", "instead", "why"), [
+    ('"lsn": "0/4"', '"lsn": "4"', "event.json: not an LSN"),
+    (uuid_of(9), uuid_of(10), "event.json is of another object"),
+])  # fmt: skip
+def test_a_moment_that_a_damaged_object_may_have_is_told(
+    archive: Living, tmp_path: Path, said: str, instead: str, why: str
+) -> None:
+    """Its event may be the last one by then: the moment is found without it, and that is said."""
+    folder = archive.root / ITEM
+    event = folder / "v1/content/event.json"
+    before = event.read_bytes()
+    after = before.replace(said.encode(), instead.encode())
+    assert after != before
+    event.write_bytes(after)
+    document = (folder / "inventory.json").read_text()
+    document = document.replace(hashlib.sha512(before).hexdigest(), hashlib.sha512(after).hexdigest())
+    (folder / "inventory.json").write_text(document)
+    digest = hashlib.sha512(document.encode()).hexdigest()
+    (folder / "inventory.json.sha512").write_text(f"{digest} inventory.json\n")
+    done = take(archive, tmp_path / "new", "--at", "2026-03-01T00:00:04", "--dry-run")
+    assert done["position"] == 3
+    assert "could not say whether they have a later event by then: 1; " in done["notes"][0]
+    assert why in done["notes"][0]
+
+
+def test_an_index_that_cannot_be_read_is_told(archive: Living) -> None:
+    """With what to do; a UUID needs none."""
+    index = archive.root / "aipstream-index.jsonl"
+    index.unlink()
+    index.mkdir()
+    done = told(archive, "why", "--ocfl", str(archive.root), "1/9")
+    assert (done.code, f"{index} cannot be read: Is a directory" in done.err) == (1, True)
+    assert told(archive, "why", "--ocfl", str(archive.root), uuid_of(9)).code == 0
