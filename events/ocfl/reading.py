@@ -113,7 +113,11 @@ def objects(root: Path) -> Iterator[Path]:
     (`is_remnant`), that nothing be passed over in silence. Raises StorageUnusable if the root itself cannot be listed.
     """
     staging = root / STAGING
-    for each in sorted(staging.iterdir()) if staging.is_dir() and link_on_the_way(staging) is None else ():
+    try:
+        staged = sorted(staging.iterdir()) if link_on_the_way(staging) is None else []
+    except OSError:  # nobody writes, or has just cleared it away
+        staged = []
+    for each in staged:
         if is_object(each / ASIDE) and not os.path.lexists(root / place(identifier(each.name))):
             yield each / ASIDE
     pending = [root]
@@ -181,14 +185,19 @@ class OcflObject:
         self._real = folder.resolve()
         path = folder / inventories.NAME
         document = _read(path, inventories.MAX_BYTES)
-        self.inventory: Inventory = inventories.decoded(document, str(path))
-        self.bytes = len(document)
-        algorithm = self.inventory.digestAlgorithm
-        name, _ = inventories.sidecar(algorithm, "")
-        said = inventories.sidecar_digest(_read(folder / name, 4096))
-        self.digest = hashlib.new(algorithm, document).hexdigest()
-        if said != self.digest:
-            raise ChecksumMismatch(f"{path}: {algorithm} is {self.digest}, {name} says {said}", _HINT)
+        while True:
+            self.inventory: Inventory = inventories.decoded(document, str(path))
+            self.bytes = len(document)
+            algorithm = self.inventory.digestAlgorithm
+            name, _ = inventories.sidecar(algorithm, "")
+            said = inventories.sidecar_digest(_read(folder / name, 4096))
+            self.digest = hashlib.new(algorithm, document).hexdigest()
+            if said == self.digest:
+                break
+            # Who writes may have exchanged the object for its successor between the one file and the other.
+            before, document = document, _read(path, inventories.MAX_BYTES)
+            if document == before:
+                raise ChecksumMismatch(f"{path}: {algorithm} is {self.digest}, {name} says {said}", _HINT)
         if identifier is not None and self.inventory.id != identifier:
             raise InvalidPackage(f"{path}: is of {self.inventory.id[:120]!r}, not of {identifier}", _HINT)
         if self._real.name.startswith(_OURS) and self._real.name != place(self.inventory.id).name:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from events.ocfl import reading
 from events.ocfl.layout import identifier, place
 from tests.daemon.export.composed import uuid_of
 from tests.daemon.export.ocfl.living import Living, object_files
@@ -187,3 +188,20 @@ def test_an_index_that_cannot_be_read_is_told(archive: Living) -> None:
     done = told(archive, "why", "--ocfl", str(archive.root), "1/9")
     assert (done.code, f"{index} cannot be read: Is a directory" in done.err) == (1, True)
     assert told(archive, "why", "--ocfl", str(archive.root), uuid_of(9)).code == 0
+
+
+def test_an_object_that_is_exchanged_while_it_is_read_is_not_taken_for_damaged(
+    archive: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its inventory was read, and then comes its next version, with the sidecar of that: the next version is read."""
+    folder = archive.root / ITEM
+    read = reading._read
+
+    def slow(path: Path, most: int) -> bytes:
+        if path == folder / "inventory.json.sha512" and archive.log.end() == 5:
+            archive.retitled(uuid_of(9), "Second")
+            archive.archive()
+        return read(path, most)
+
+    monkeypatch.setattr(reading, "_read", slow)
+    assert reading.OcflObject(folder).inventory.head == "v2"
