@@ -94,6 +94,7 @@ class Cluster:
             **({} if durable else {"fsync": "off", "synchronous_commit": "off"}),
             **(settings or {}),
         }
+        self.durable = durable
         self.folder = Path(tempfile.mkdtemp(prefix="aipstream-pg-"))
         self.port = free_port()
 
@@ -188,9 +189,16 @@ class Cluster:
 
     def create(self, database: str, template: str | None = None) -> str:
         """Make a database (a copy of `template`, if given) and return its DSN."""
-        clause = f' template "{template}"' if template else ""
+        clause = f' template "{template}"{self._copying()}' if template else ""
         self._statement(f'create database "{database}"{clause}')
         return self.dsn(database)
+
+    def _copying(self) -> str:
+        """Where nothing need be durable, a template is copied by its files, which takes a fraction of the time that
+        writing each page of it into the WAL takes. Before PostgreSQL 15 there was no other way.
+        """
+        version = int((self.folder / "data" / "PG_VERSION").read_text())
+        return " strategy file_copy" if version >= 15 and not self.durable else ""
 
     def drop(self, database: str) -> None:
         """Drop a database, cutting its connections and dropping its slots."""

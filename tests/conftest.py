@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from daemon.scratch import Cluster
-from tests import hunting
+from tests import ground, hunting
 
+ground.begin()
 hunting.begin()
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

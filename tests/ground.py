@@ -1,0 +1,45 @@
+"""Where the files of a run of the tests lie: in memory, where there is room for them.
+
+Thousands of databases, logs and assetstores are made and thrown away; what they wait for on a disk says nothing about
+the code. What a test breaks on purpose is broken there as well: a process that is killed, flipped bytes, a full file
+system. Whoever sets TMPDIR, or has less memory, gets the files there or on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+MEMORY: Final = Path("/dev/shm")
+ROOM: Final = 12 << 30
+"""A whole run leaves three gigabytes until the next one begins, and takes a few more for moments."""
+
+
+def begin() -> None:
+    """For the head of the suite's conftest, before any file is made; processes that tests start inherit it."""
+    if "TMPDIR" not in os.environ and has_room(MEMORY):
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
+    # Else each of thousands of processes would compile all of our modules for itself.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
+def has_room(folder: Path) -> bool:
+    """Whether files, programs among them, may be put there and both it and the machine have room."""
+    try:
+        there = os.statvfs(folder)
+        free = re.search(r"^MemAvailable: +(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return (
+        os.access(folder, os.W_OK)
+        and not there.f_flag & os.ST_NOEXEC
+        and there.f_bavail * there.f_frsize >= ROOM
+        and free is not None
+        and int(free[1]) << 10 >= ROOM
+    )
