@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import psycopg2
@@ -34,15 +35,22 @@ _counter = iter(range(1_000_000))
 def repository(cluster: Cluster, folder: Path, version: str, *, shuffle: int, admin: str) -> tuple[str, Path]:
     """A freshly installed repository: its dsn and its assetstore."""
     name = f"pair{next(_counter)}"
-    dsn = cluster.create(name)
-    connection = psycopg2.connect(dsn)
+    dsn = cluster.create(name, _installed(cluster, version, shuffle, admin))
+    store = folder / name
+    store.mkdir(parents=True)
+    return dsn, store
+
+
+@cache
+def _installed(cluster: Cluster, version: str, shuffle: int, admin: str) -> str:
+    """The database that those of this kind are copied from, made when the first one is asked for."""
+    name = f"pair{next(_counter)}"
+    connection = psycopg2.connect(cluster.create(name))
     create_schema(connection, version)
     fresh.install(connection, version, admin_email=admin, shuffle=shuffle)
     connection.commit()
     connection.close()
-    store = folder / name
-    store.mkdir(parents=True)
-    return dsn, store
+    return name
 
 
 class Pair:
