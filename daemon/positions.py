@@ -10,16 +10,19 @@ from daemon.config import Config
 from daemon.parts import reading
 from events.aip.model import Uuid
 from events.errors import ConfigError
-from events.event import Position, lsn_number
+from events.event import Position, lsn_number, lsn_text
 from events.instants import text_of
 from events.log import Entry, Log
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _AGO: Final = re.compile(
-    r"(\d+)\s*(?:(s)(?:ec(?:ond)?s?)?|(m)(?:in(?:ute)?s?)?|(h)(?:ours?)?|(d)(?:ays?)?|(w)(?:eeks?)?)\s+ago"
+    r"([0-9]+)\s*(?:(s)(?:ec(?:ond)?s?)?|(m)(?:in(?:ute)?s?)?|(h)(?:ours?)?|(d)(?:ays?)?|(w)(?:eeks?)?)\s+ago"
 )
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LSN: Final = re.compile(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
+_NUMBER: Final = re.compile(r"[0-9]+")
+MOST: Final = 2**63 - 1
+"""The last position and the last LSN that a log can have: SQLite's integers end there."""
 
 
 class Dated(Protocol):
@@ -35,9 +38,18 @@ def position_of(log: Dated, text: str) -> Position:
 
     Raises ConfigError.
     """
-    if text.isdigit():
+    if _NUMBER.fullmatch(text):
+        if len(text.lstrip("0")) > len(str(MOST)) or int(text) > MOST:
+            raise ConfigError(
+                f"{text[:40]!r} is no position: no log has one above {MOST:,}", "`aipstream log` lists those there are."
+            )
         return int(text)
     if _LSN.fullmatch(text):
+        if lsn_number(text) > MOST:
+            raise ConfigError(
+                f"{text!r} is no LSN of an event: no log has one above {lsn_text(MOST)}",
+                "`aipstream log` lists those there are.",
+            )
         return log.position(lsn=lsn_number(text))
     try:
         return log.position(time=instant(text))
@@ -73,7 +85,7 @@ def chosen(log: Log, text: str | None) -> Chosen:
 
 def _after(text: str, at: Position, last: Entry) -> bool:
     """Whether the moment is later than the last event of the log."""
-    if text.isdigit():
+    if _NUMBER.fullmatch(text):
         return at > last.position
     if _LSN.fullmatch(text):
         return lsn_number(text) > last.event.lsn

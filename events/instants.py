@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 def text_of(moment: datetime) -> str:
     """A moment with its zone."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not by strftime, whose %Y writes years before 1000 with fewer digits.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def now() -> str:
