@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from daemon.config_sections import (
+    MOST_REPLAYERS,
     BlobsSection,
     CopySection,
     Index,
@@ -33,7 +34,7 @@ from daemon.config_sections import (
     Source,
     Target,
 )
-from daemon.config_table import at, known, nearest, overrides, plain, read
+from daemon.config_table import at, bounded, known, nearest, overrides, plain, read
 from events.errors import ConfigError, without_password
 
 
@@ -156,8 +157,6 @@ class Config(Section, frozen=True):
         return target
 
 
-MOST_REPLAYERS: Final = 32
-
 NEEDED: Mapping[str, tuple[str, ...]] = {"native": ("dsn", "assetstore"), "packager": ("dspace", "eperson")}
 """The keys of [target] that a driver cannot be without."""
 
@@ -180,8 +179,10 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     table = read(path)
     kinds = _kinds(table, str(path))
     known(table, kinds, str(path))
-    for (section, key), (text, _) in overrides(kinds, os.environ if environment is None else environment).items():
+    given = overrides(kinds, os.environ if environment is None else environment)
+    for (section, key), (text, _) in given.items():
         at(table, section, make=True)[key] = text
+    bounded(table, kinds, {place: variable for place, (_, variable) in given.items()}, str(path))
     named = table.pop("targets", {})
     config = _converted(table, Config, path, kinds)
     targets = {name: _converted(keys, Named, path, kinds, f"targets.{name}") for name, keys in named.items()}

@@ -1,13 +1,29 @@
 """The tables of the configuration: their keys, what each does, and what it is if it is left out.
 
-Invariant: a key that stands here does what its line says. The pages of the docs are made from these docstrings.
+Invariant: a key that stands here does what its line says, and a number has its bounds beside its type: what is outside
+of them is refused when the file is read. The pages of the docs are made from these docstrings and bounds.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import Meta
+
+_YEAR: Final = 365 * 24
+"""Hours: what is due more seldom is done by hand."""
+
+MOST_REPLAYERS: Final = 32
+
+Often = Annotated[float, Meta(ge=0.1, le=3600 * _YEAR)]
+"""Seconds, of something that is always done."""
+
+Seconds = Annotated[float, Meta(ge=0, le=3600 * _YEAR)]
+"""Seconds, of something that may be left out by 0, or need not wait."""
+
+Hours = Annotated[float, Meta(ge=0, le=_YEAR)]
+"""Hours between two times of something that is never done if it is 0."""
 
 
 class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -35,8 +51,8 @@ class Source(Section, frozen=True):
     slot: str = "aipstream"
     stores: dict[str, str] = {}
     drafts: bool = False
-    poll_seconds: float = 30.0
-    heartbeat_seconds: float = 60.0
+    poll_seconds: Often = 30.0
+    heartbeat_seconds: Seconds = 60.0
 
 
 class LogSection(Section, frozen=True):
@@ -79,11 +95,11 @@ class Kafka(Section, frozen=True):
     user: str = ""
     password: str = ""
     compression: Literal["none", "gzip", "lz4", "zstd"] = "none"
-    largest: int = 1024 * 1024
+    largest: Annotated[int, Meta(ge=1, le=1024**3)] = 1024 * 1024
     index: str = ""
-    partitions: int = 1
-    replication: int = 0
-    lease_seconds: float = 30.0
+    partitions: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    replication: Annotated[int, Meta(ge=0, le=100)] = 0
+    lease_seconds: Annotated[float, Meta(ge=1, le=24 * 3600)] = 30.0
 
 
 class BlobsSection(Section, frozen=True):
@@ -122,8 +138,8 @@ class Target(Section, frozen=True):
     dsn: str = ""
     assetstore: str = ""
     on_drift: Literal["overwrite", "skip", "park"] = "overwrite"
-    batch: int = 500
-    replayers: int = 1
+    batch: Annotated[int, Meta(ge=1, le=100_000)] = 500
+    replayers: Annotated[int, Meta(ge=1, le=MOST_REPLAYERS)] = 1
     dspace: str = ""
     eperson: str = ""
     work: str = ""
@@ -149,7 +165,7 @@ class Retention(Section, frozen=True):
     quarantine      how long a content that nothing needs waits before it is deleted, at least 1h
     """
 
-    every_hours: float = 0.0
+    every_hours: Hours = 0.0
     all: str = "30d"
     hourly: str = "60d"
     daily: str = "1y"
@@ -165,7 +181,7 @@ class CopySection(Section, frozen=True):
     """
 
     into: str = ""
-    every_hours: float = 1.0
+    every_hours: Hours = 1.0
 
 
 class Index(Section, frozen=True):
@@ -184,9 +200,9 @@ class Index(Section, frozen=True):
     url: str = ""
     user: str = ""
     password: str = ""
-    quiet_seconds: float = 5.0
-    most_seconds: float = 60.0
-    batch: int = 50
+    quiet_seconds: Seconds = 5.0
+    most_seconds: Seconds = 60.0
+    batch: Annotated[int, Meta(ge=0, le=1_000_000)] = 50
 
 
 class Run(Section, frozen=True):
@@ -201,10 +217,10 @@ class Run(Section, frozen=True):
     backoff_seconds     longest pause before a failed loop is tried again
     """
 
-    sequences_seconds: float = 60.0
-    verify_seconds: float = 600.0
-    verify_sample: int = 200
-    verify_log_hours: float = 0.0
-    verify_log_seconds: float = 300.0
-    verify_log_blobs: float = 10.0
-    backoff_seconds: float = 60.0
+    sequences_seconds: Often = 60.0
+    verify_seconds: Seconds = 600.0
+    verify_sample: Annotated[int, Meta(ge=1, le=1_000_000)] = 200
+    verify_log_hours: Hours = 0.0
+    verify_log_seconds: Often = 300.0
+    verify_log_blobs: Annotated[float, Meta(ge=0, le=100)] = 10.0
+    backoff_seconds: Often = 60.0

@@ -10,11 +10,14 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, get_args, get_origin
 
 import msgspec
 
 from events.errors import ConfigError
+
+_LONGEST: Final = 40
+"""Characters of a number that are shown."""
 
 Kinds = Mapping[str, type[msgspec.Struct]]
 """What may stand in each section, by its name as it is written between brackets."""
@@ -23,13 +26,13 @@ Kinds = Mapping[str, type[msgspec.Struct]]
 def read(path: Path) -> dict[str, Any]:
     """The file. Raises ConfigError if there is none, or none that can be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except FileNotFoundError as error:
         raise ConfigError(
             f"there is no configuration file {path}",
             "Write one with `aipstream config example > aipstream.toml`, or name yours: `aipstream --config FILE`.",
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, a number of thousands of digits
         raise ConfigError(f"{path} is no TOML: {error}") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
@@ -55,7 +58,7 @@ def overrides(kinds: Kinds, environment: Mapping[str, str]) -> dict[tuple[str, s
                     "Give one of these targets another name.",
                 )
             if variable in environment:
-                found[section, field.name] = (_typed(variable, environment[variable], field.type), variable)
+                found[section, field.name] = (_typed(variable, environment[variable], kind_of(field)), variable)
     for variable in environment:
         if variable.startswith("AIPSTREAM_TARGETS_") and variable not in variables:
             raise ConfigError(
@@ -101,6 +104,50 @@ def known(table: dict[str, Any], kinds: Kinds, where: str) -> None:
                     f"{where}: unknown key {key!r} in [{section}]{nearest(key, [*names, *tables])}",
                     f"[{section}] knows: {', '.join(names)}.",
                 )
+
+
+def bounded(table: dict[str, Any], kinds: Kinds, variables: Mapping[tuple[str, str], str], where: str) -> None:
+    """Raise ConfigError for a number outside of its bounds, nan too; `variables` are those that gave a value."""
+    for section, kind in kinds.items():
+        for field in msgspec.structs.fields(kind):
+            bounds, value = bounds_of(field), at(table, section).get(field.name)
+            if bounds is None or isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            least, most = bounds
+            if not least <= value <= most:  # nor is nan
+                raise ConfigError(
+                    f"{variables.get((section, field.name), where)}: [{section}] {field.name} = {_shown(value)}: "
+                    f"allowed is {allowed(field)}",
+                    f"Left out it is {_shown(field.default)}.",
+                )
+
+
+def kind_of(field: msgspec.structs.FieldInfo) -> object:
+    """The type of a key, without its bounds."""
+    return get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
+
+
+def bounds_of(field: msgspec.structs.FieldInfo) -> tuple[float, float] | None:
+    """The least and the most of a key that is a number; None of any other."""
+    if get_origin(field.type) is not Annotated:
+        return None
+    meta = get_args(field.type)[1]
+    return meta.ge, meta.le
+
+
+def allowed(field: msgspec.structs.FieldInfo) -> str:
+    """The bounds of a key in words; "" if it has none."""
+    bounds = bounds_of(field)
+    return f"{bounds[0]:,} to {bounds[1]:,}" if bounds else ""
+
+
+def _shown(number: float) -> str:
+    """A number as it is written, a very long one cut off."""
+    try:
+        text = str(number)
+    except ValueError:  # of more digits than are written out
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ import daemon
 import events
 from daemon.cli.main import aipstream
 from daemon.config import SECTIONS, Config
+from daemon.config_table import allowed
 from daemon.dspace.coverage import ENTRIES, LEFT_OUT, Place
 from daemon.losses.codes import CODES
 from events.errors import AipstreamError
@@ -184,11 +185,20 @@ def configuration() -> str:
         lines.append(f"## [{section}]\n\n{meaning[:1].upper()}{meaning[1:]}{may}\n")
         told = keys(section)
         rows = [
-            (f"`{field.name}`", _default(field), f"`AIPSTREAM_{section}_{field.name}`".upper(), told[field.name])
+            (
+                f"`{field.name}`",
+                _default(field),
+                f"`AIPSTREAM_{section}_{field.name}`".upper(),
+                told[field.name] + _allowed(field),
+            )
             for field in msgspec.structs.fields(kind)
         ]
         lines.append(_table(("key", "default", "variable", "meaning"), rows))
     return MADE + "\n".join(lines)
+
+
+def _allowed(field: msgspec.structs.FieldInfo) -> str:
+    return f" ({allowed(field)})" if allowed(field) else ""
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

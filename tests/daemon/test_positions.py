@@ -48,7 +48,7 @@ def test_instants_of_all_years_have_one_length(year: int) -> None:
 )
 def test_what_no_log_can_have_is_refused(text: str) -> None:
     """Numbers that no database could hold, and digits of which it is not plain what they count."""
-    with pytest.raises(ConfigError, match="is no (position|LSN)"):
+    with pytest.raises(ConfigError, match=r"is no (position|LSN)"):
         position_of(Asked(), text)
 
 

@@ -102,7 +102,7 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.parametrize(("more", "told"), [
-    ("replayers = 0", "[target] replayers = 0: driver 'native' has 1 to 32"),
+    ("replayers = 0", "[target] replayers = 0: allowed is 1 to 32"),
     ('driver = "packager"\ndspace = "x"\neperson = "y"\nreplayers = 2', "driver 'packager' has one"),
 ])  # fmt: skip
 def test_a_number_that_makes_no_sense_is_refused(place: Place, more: str, told: str) -> None:
