@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from msgspec.structs import replace
@@ -28,12 +29,12 @@ from daemon.failpoint import failpoint
 from daemon.hold import hold
 from daemon.parts import blobs_of, lock_path, log_of, with_log
 from daemon.redaction import concealed
-from events.blobs import Blobs
+from events.blobs import Blobs, open_blobs
 from events.errors import BlobMissing, ConfigError, GapInLog, Interrupted
 from events.event import BEGINNING, Position
 from events.log import Log
 from events.log.chain import Record
-from events.log.opening import copying_of, retention_of
+from events.log.opening import copying_of, open_log, retention_of
 
 MOST_RECORDS: Final = 1000
 MOST_BYTES: Final = 16 * 1024 * 1024
@@ -282,13 +283,9 @@ def copy_configured(
         if not same_log:
             open_now.enter_context(hold(lock_path(other), "captures or copies into that log"))
         blobs = blobs_of(config)
-        try:
-            into, store = log_of(other, create=not dry_run, stopped=stopped), blobs_of(other, create=not dry_run)
-        except ConfigError:
-            if not dry_run:
-                raise
-            return _of_nothing(log)
-        copy = Copy(log, blobs, open_now.enter_context(closing(into)), store, read_back=read_back)
+        nothing = Path(open_now.enter_context(TemporaryDirectory())) if dry_run else None
+        into = open_now.enter_context(closing(_log_into(other, nothing, stopped)))
+        copy = Copy(log, blobs, into, _store_into(other, nothing), read_back=read_back)
         if dry_run:
             copy.plan(progress, stopped, after=BEGINNING if same_log else None)
             return copy.done
@@ -300,7 +297,21 @@ def copy_configured(
         return copy.done
 
 
-def _of_nothing(log: Log) -> Copied:
-    """What a copy into a log that is not there would do: everything. Contents are not looked through for it."""
-    end = log.end()
-    return Copied(end=end, records=end)
+def _log_into(other: Config, nothing: Path | None, stopped: Stopped) -> Log:
+    """The log of the copy, made if it is not there; in a dry run an empty one in the folder `nothing` instead."""
+    try:
+        return log_of(other, create=nothing is None, stopped=stopped)
+    except ConfigError:
+        if nothing is None:
+            raise
+        return open_log(f"sqlite:///{nothing}/log.sqlite", create=True)
+
+
+def _store_into(other: Config, nothing: Path | None) -> Blobs:
+    """The store of the copy, in the same way."""
+    try:
+        return blobs_of(other, create=nothing is None)
+    except ConfigError:
+        if nothing is None:
+            raise
+        return open_blobs(f"file://{nothing}/blobs", create=True)

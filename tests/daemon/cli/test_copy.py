@@ -80,15 +80,19 @@ def test_a_dry_run_counts_and_makes_nothing(replicated: Place, other: Other) -> 
     assert planned["records"] > 0
     assert not Path(other.log.removeprefix("sqlite:///")).exists()
     assert not Path(other.blobs.removeprefix("file://")).exists()
-    replicated.good(*other.words)
+    done = replicated.good(*other.words, "--json").json
+    counted = ("records", "thinned", "blobs", "blob_bytes", "begin", "end", "missing")
+    assert planned["blobs"] > 0
+    assert {key: planned[key] for key in counted} == {key: done[key] for key in counted}
+    new_log = ("copy", "--log", f"{other.log}-none", "--blobs", other.blobs)
+    planned = replicated.good(*new_log, "--dry-run", "--json").json
+    assert (planned["records"], planned["blobs"]) == (done["records"], 0), "the contents are there"
     replicated.edit(10)
     replicated.good("snapshot")
     planned = replicated.good(*other.words, "--dry-run", "--json").json
     done = replicated.good(*other.words, "--json").json
     assert planned["dry_run"] is True
-    assert {key: planned[key] for key in ("records", "blobs", "blob_bytes", "begin", "end")} == {
-        key: done[key] for key in ("records", "blobs", "blob_bytes", "begin", "end")
-    }
+    assert {key: planned[key] for key in counted} == {key: done[key] for key in counted}
 
 
 def test_a_target_goes_on_with_the_copy(replicated: Place, other: Other) -> None:
