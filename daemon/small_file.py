@@ -2,14 +2,16 @@
 
 Invariants: a transaction that reads sees one moment and holds up nobody; one that writes has its lock from its first
 statement on, so it never fails half-way because of another writer. Any number of processes read, those that write take
-turns. No message holds a bound value. A file says in which format it is made from its first transaction on.
+turns. No message holds a bound value. A file is made for its owner and group alone, as the log is, and says in which
+format it is from its first transaction on.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -113,6 +115,13 @@ def _connections(path: Path, synchronous: str) -> sa.Engine:
         hide_parameters=True,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connecting(*_: object) -> None:
+        # Only one that is new: to close another would give up the locks that this process has on it. Where it cannot
+        # be made, SQLite says why.
+        with suppress(OSError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o640))
 
     @sa.event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _record: object) -> None:

@@ -45,6 +45,14 @@ def walked(state: State) -> dict[str, str]:
     return dict(state.walk(Kind.ITEM, page=2))
 
 
+def test_the_file_is_for_its_owner_and_group_alone(state: State) -> None:
+    """As the log is, and what SQLite has beside it, too."""
+    state.remember(meta={"a": "b"})
+    made = sorted(state.path.parent.glob(f"{state.path.name}*"))
+    assert state.path in made
+    assert {path.stat().st_mode & 0o777 & ~0o640 for path in made} == {0}
+
+
 def test_what_is_remembered_is_known_to_the_next_process(state: State, tmp_path: Path) -> None:
     """Everything survives closing the file."""
     key = FileKey("123", "abc", 5)
