@@ -270,6 +270,16 @@ def _foreign(path: Path) -> ConfigError:
     return ConfigError(f"{path} is an SQLite database, but not a log", "Correct [log] url; the file was not touched.")
 
 
+def _is_text(path: Path) -> bool:
+    """Whether the file never was a database: the first page of one, damaged or not, is full of zeros."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(512)
+    except OSError:
+        return False
+    return bool(begin) and b"\0" not in begin and begin.decode("utf-8", "replace").count("\ufffd") <= 1
+
+
 _DAMAGED: Final = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT"}
 _BUSY: Final = {"SQLITE_BUSY", "SQLITE_LOCKED"}
 _BESIDE: Final = (
@@ -285,6 +295,8 @@ def meaning(error: BaseException | None, path: Path) -> AipstreamError:
     """Our error for one of SQLite's (https://www.sqlite.org/rescode.html), which name what and not what to do."""
     name: str = getattr(error, "sqlite_errorname", None) or ""
     primary = "_".join(name.split("_")[:2])
+    if name == "SQLITE_NOTADB" and _is_text(path):
+        return ConfigError(f"{path} is a text, and no log", "Correct [log] url; the file was not touched.")
     if primary in _DAMAGED:
         return GapInLog(f"the log {path} is damaged, or is no SQLite database: {error}")
     if "decode to UTF-8" in str(error) or str(error) == "unsupported file format":

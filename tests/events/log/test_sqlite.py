@@ -152,6 +152,18 @@ def test_a_changed_row_is_damage(filled: str, path: Path, change: str) -> None:
         list(log.read(0))
 
 
+def test_a_text_is_no_damaged_log(path: Path) -> None:
+    """What never was a log is not to be repaired as one; it stays as it is."""
+    text = "127.0.0.1 localhost\n::1 ip6-localhost # Köln\n" * 40
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="is a text, and no log"):
+        open_log(f"sqlite:///{path}")
+    assert path.read_text() == text
+    path.write_bytes(os.urandom(100) + b"\0" * 8092)
+    with pytest.raises(GapInLog, match="is damaged"):
+        open_log(f"sqlite:///{path}")
+
+
 def test_two_rows_that_changed_places_are_damage(filled: str, path: Path) -> None:
     """The position is under the checksum as well."""
     moves = [(8, -1), (9, 8), (-1, 9)]
