@@ -44,7 +44,7 @@ from daemon.cli import (
 )
 from daemon.cli.session import DEFAULT, TARGET, VARIABLE, Session
 from daemon.redaction import hide
-from events.errors import AipstreamError, ConfigError, Interrupted
+from events.errors import AipstreamError, ConfigError, Interrupted, StorageUnusable
 
 EPILOG = (
     "Exit codes: 0 done, 2 not usable as it is configured, 3 done but for parked objects, 4 differs; all others "
@@ -139,7 +139,7 @@ def outcome(arguments: list[str] | None = None) -> int:
         click.echo(hide(error.format_message() if error.__class__ is click.ClickException else _usage(error)), err=True)
         return 2
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at its end
+        _nowhere()
         return 141
     except KeyboardInterrupt:
         return _tell(context, Interrupted("interrupted"))
@@ -148,9 +148,32 @@ def outcome(arguments: list[str] | None = None) -> int:
             return _tell(context, error)
         # A path may be any bytes; what is looked for in a log or a database is text.
         return _tell(context, ConfigError(f"{error.object!r} is no text", "Write it in UTF-8."))
+    except OSError as error:
+        return _tell(context, _output_refused(error) or error)
     except Exception as error:  # noqa: BLE001 - the last place where anything can be told
         return _tell(context, error)
     return 0
+
+
+WRITING = ("click.utils", "daemon.cli.log", "daemon.cli.output")
+"""The modules that write to standard output."""
+
+
+def _output_refused(error: OSError) -> StorageUnusable | None:
+    """What to say if that is an error of standard output: a full device, say. What it holds goes nowhere then."""
+    *_, (last, _) = traceback.walk_tb(error.__traceback__)
+    if error.filename is not None or last.f_globals.get("__name__") not in WRITING:
+        return None
+    _nowhere()
+    return StorageUnusable(
+        f"the output cannot be written: {error.strerror or error}",
+        "Free space there, or send it elsewhere. What the verb itself has done stays done.",
+    )
+
+
+def _nowhere() -> None:
+    """Let what is left for standard output go nowhere, else the interpreter complains at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: click.ClickException) -> str:
@@ -179,5 +202,8 @@ def _tell(context: click.Context | None, error: BaseException) -> int:
         for line in hint.splitlines():
             click.echo(f"  {line}", err=True)
     if session and session.json and not session.printed:
-        click.echo(json.dumps(told, ensure_ascii=False))
+        try:
+            click.echo(json.dumps(told, ensure_ascii=False))
+        except OSError:  # it is told above
+            _nowhere()
     return code
