@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.sample.edits import EDITS
 from ops import docs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,3 +55,8 @@ def test_make_targets_exist() -> None:
     """What the README says of make."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"^(?:`)?make ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE)) <= targets
+
+
+def test_the_readme_counts_the_edits_of_the_demonstration() -> None:
+    """As many ways as there are kinds of edits."""
+    assert f"edits the first for a minute in {len(EDITS)} ways" in " ".join((ROOT / "README.md").read_text().split())
