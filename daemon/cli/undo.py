@@ -63,7 +63,7 @@ def undo(
             scope = Scope(wanted, needed(Moment(log), wanted))
         if not scope.wanted:
             raise ConfigError("the log has no such change", "`aipstream log` and `aipstream why` tell what it has.")
-        at = log.end()
+        at = min(scope.wanted.values())
     bring_back(
         session, at, scope, dry_run=dry_run, yes=yes, notes=notes,
         what=f"Undo this for {len(scope.wanted):,} objects on the target?",

@@ -20,7 +20,7 @@ from daemon.target.replay import NativeTarget
 from daemon.target.rewind import arrived, forget, left_behind, note_stones, rewind
 from events.aip.model import Kind
 from events.errors import GapInLog
-from events.event import Event, Position, Type
+from events.event import Event, Type
 from events.log import Entry, Log
 
 AT_ONCE = 500
@@ -61,7 +61,7 @@ def carry_out(
         done.add(_refused_again(target, plan))
     if stand:
         done.add(_left_again(target, plan))
-    _clear_stones(target, plan.at, done)
+    _clear_stones(target, plan, done)
     return done
 
 
@@ -90,14 +90,19 @@ def _left_again(target: NativeTarget, plan: Plan) -> Applied:
     return done
 
 
-def _clear_stones(target: NativeTarget, at: Position, done: Applied) -> None:
-    """Take away the handles and DOIs that objects left behind on their way back."""
+def _clear_stones(target: NativeTarget, plan: Plan, done: Applied) -> None:
+    """Take away the handles and DOIs that objects left behind on their way back, but for those that named nothing at
+    the plan's position, or are to do so by one of its steps.
+
+    The books have them gone as of that position: the log may know them, later, as what names nothing.
+    """
     log = target.log
-    stones = [uuid for uuid, _, _, kind in log.heads(at) if kind is Kind.TOMBSTONE]
+    stones = [uuid for uuid, _, _, kind in log.heads(plan.at) if kind is Kind.TOMBSTONE]
+    stones += [step.uuid for step in plan.steps if step.what == "put" and step.kind is Kind.TOMBSTONE]
     left = left_behind(target.connection, target.options, stones)
     target.connection.rollback()
-    steps = [Step("delete", uuid, Kind.TOMBSTONE, None, at) for uuid in left]
-    for some in batches(Entry(at, _delete(log, step)) for step in steps):
+    steps = [Step("delete", uuid, Kind.TOMBSTONE, None, plan.at) for uuid in left]
+    for some in batches(Entry(plan.at, _delete(log, step)) for step in steps):
         done.add(target.put_back(some))
     arrived(target.connection)
     target.connection.commit()

@@ -42,7 +42,10 @@ class Step(NamedTuple):
 
 @dataclass
 class Plan:
-    """The steps in the order in which they are to be done; `same` objects need none, `own` are the target's own."""
+    """The steps in the order in which they are to be done; `same` objects need none, `own` are the target's own.
+
+    `at` is the position whose state is wanted; where objects get states of several positions, the first of those.
+    """
 
     at: Position
     steps: list[Step] = field(default_factory=list)

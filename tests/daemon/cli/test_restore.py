@@ -125,6 +125,48 @@ def test_what_was_done_in_a_while_is_undone(replicated: Place) -> None:
     assert replicated("undo", "--transaction", "999999").code == 2
 
 
+def handles(place: Place, handle: str) -> list[tuple[str | None]]:
+    """What that handle names on the target: one row at most."""
+    return place.sql(place.target, "SELECT resource_id::text FROM handle WHERE handle = %s", handle)
+
+
+def test_a_handle_that_came_with_what_is_undone_goes_with_it(replicated: Place) -> None:
+    """Also where the log knows it, later than the target stands, as one that names nothing: it did not before."""
+    (uuid, _), *_ = items(replicated)
+    before = end(replicated)
+    replicated.sql(replicated.source, """
+        INSERT INTO handle (handle_id, handle, resource_type_id, resource_id)
+        VALUES (nextval('handle_id_seq'), '123456789/late', 2, %s)""", uuid)
+    replicated.good("run", "--until-current")
+    given = end(replicated)
+    assert handles(replicated, "123456789/late") == [(uuid,)]
+    replicated.sql(replicated.source, "UPDATE handle SET resource_id = NULL WHERE handle = '123456789/late'")
+    replicated.good("snapshot")
+    planned = replicated.good("undo", "--between", str(before), str(given), "--yes", "--json").json
+    assert planned["at"] == before
+    assert handles(replicated, "123456789/late") == []
+    replicated.good("replay")
+    assert handles(replicated, "123456789/late") == [(None,)]
+    assert replicated.differences() == []
+
+
+def test_a_handle_that_named_nothing_before_what_is_undone_does_so_again(replicated: Place) -> None:
+    """It was given to an item, and the target stands at the end of the log."""
+    (uuid, _), *_ = items(replicated)
+    replicated.sql(replicated.source, """
+        INSERT INTO handle (handle_id, handle, resource_type_id) VALUES (nextval('handle_id_seq'), '123456789/idle', 2)
+        """)
+    replicated.good("run", "--until-current")
+    before = end(replicated)
+    replicated.sql(replicated.source, "UPDATE handle SET resource_id = %s WHERE handle = '123456789/idle'", uuid)
+    replicated.good("run", "--until-current")
+    assert handles(replicated, "123456789/idle") == [(uuid,)]
+    replicated.good("undo", "--between", str(before), str(end(replicated)), "--yes")
+    assert handles(replicated, "123456789/idle") == [(None,)]
+    replicated.good("restore", "--at", str(end(replicated)), "--yes")
+    assert replicated.differences() == []
+
+
 def test_a_moment_before_the_log_is_refused(replicated: Place) -> None:
     """The log knows nothing of then: the target is not emptied because of a wrong date."""
     for moment in ("300 weeks ago", "2001-01-01", "0"):
