@@ -48,6 +48,9 @@ PASSING: Final = (SourceUnreachable, TargetUnreachable, StorageUnusable)
 
 FIRST_PAUSE: Final = 1.0
 
+TELL: Final = 10.0
+"""Seconds after which a loop that does not end, and again each time, is named."""
+
 LOOK: Final = 0.25
 """Seconds between two looks of who waits for the end: a signal only notes that it came."""
 
@@ -97,13 +100,15 @@ class Stop:
     @contextmanager
     def on_signals(self) -> Iterator[None]:
         """End on SIGTERM and SIGINT. The second one ends the process at once, which loses nothing."""
+        both = (signal.SIGTERM, signal.SIGINT)
 
-        def stop(number: int, _frame: FrameType | None) -> None:
+        def stop(_number: int, _frame: FrameType | None) -> None:
             # No lock here, not even that of an Event: this thread may be interrupted while it holds it.
-            signal.signal(number, signal.SIG_DFL)
+            for number in both:
+                signal.signal(number, signal.SIG_DFL)
             self._signalled = True
 
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, stop) for number in both}
         try:
             yield
         finally:
@@ -145,11 +150,21 @@ def run(config: Config, stop: Stop | None = None) -> None:
         clock.shutdown(wait=False)
         for loop in loops:
             loop.bell.ring("stop")
-        for thread in threads:
-            thread.join()
+        await_end(threads)
     logger.info("stopped")
     if stop.error is not None:
         raise stop.error
+
+
+def await_end(threads: Sequence[threading.Thread], tell: float = TELL) -> None:
+    """Wait until all of them have ended. Who waits for a server that answers nothing is named every `tell` seconds."""
+    for thread in threads:
+        thread.join(tell)
+        while thread.is_alive():
+            logger.warning(
+                "stopping.waits", loop=thread.name, hint="A second signal ends the program at once; nothing is lost."
+            )
+            thread.join(tell)
 
 
 class Side:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Final, Literal
 
 import psycopg2
 import psycopg2.errors
@@ -24,6 +24,11 @@ from events.errors import (
 
 Connection = psycopg2.extensions.connection
 End = Literal["source", "target"]
+
+ALIVE: Final[dict[str, Any]] = {
+    "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 120_000
+}  # fmt: skip
+"""For libpq: a network that is gone is noticed after a minute of waiting, or two of sending (s, s, times, ms)."""
 
 _SESSION = (
     "SET SESSION timezone = 'UTC'; SET SESSION datestyle = 'ISO, YMD'; SET SESSION client_min_messages = error; "
@@ -75,7 +80,7 @@ def connect(dsn: str, end: End, *, readonly: bool | None = None) -> Connection:
             application_name=f"aipstream {end}",
             connect_timeout=10,
             client_encoding="UTF8",
-            keepalives_idle=30,
+            **ALIVE,
         )
         with connection.cursor() as cursor:
             cursor.execute(_SESSION)

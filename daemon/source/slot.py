@@ -14,7 +14,7 @@ import psycopg2
 import psycopg2.errors
 from psycopg2.extras import LogicalReplicationConnection
 
-from daemon.dspace.connect import Connection, connect, unreachable
+from daemon.dspace.connect import ALIVE, Connection, connect, unreachable
 from events.errors import AipstreamError, ConfigError, Locked, PreconditionError, SlotLost, without_password
 from events.event import lsn_number
 
@@ -95,7 +95,7 @@ def replication(dsn: str) -> Any:  # noqa: ANN401 -- psycopg2's stubs have no re
             connect_timeout=10,
             application_name="aipstream stream",
             client_encoding="UTF8",
-            keepalives_idle=30,
+            **ALIVE,
         )
     except psycopg2.ProgrammingError as error:
         raise ConfigError(f"[source] dsn: {without_password(str(error).strip())}") from error

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon import pipeline
 from daemon.config import Config
@@ -120,7 +121,8 @@ def test_a_signal_may_come_while_the_program_waits_with_a_lock_in_hand(number: s
         with stop._event._cond:  # type: ignore[attr-defined]
             signal.raise_signal(number)
         assert stop.wait()
-        assert signal.getsignal(number) is signal.SIG_DFL  # a second one ends it at once
+        for each in (signal.SIGTERM, signal.SIGINT):  # a second one ends it at once
+            assert signal.getsignal(each) is signal.SIG_DFL
 
 
 def test_a_signal_that_another_thread_receives_ends_the_wait() -> None:
@@ -135,6 +137,22 @@ def test_a_signal_that_another_thread_receives_ends_the_wait() -> None:
             other.join()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def test_a_loop_that_does_not_end_is_named() -> None:
+    """Again and again, until it does."""
+    told = threading.Event()
+    with capture_logs() as messages:
+
+        def stuck() -> None:
+            while len(messages) < 2:
+                told.wait(0.01)
+
+        loop = threading.Thread(target=stuck, name="capture")
+        loop.start()
+        pipeline.await_end([loop], tell=0.02)
+    assert not loop.is_alive()
+    assert {(each["event"], each["loop"]) for each in messages} == {("stopping.waits", "capture")}
 
 
 def _receive(number: signal.Signals) -> None:
