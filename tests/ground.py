@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 MEMORY: Final = Path("/dev/shm")
+GROUPS: Final = Path("/sys/fs/cgroup")
 ROOM: Final = 12 << 30
 """A whole run leaves three gigabytes until the next one begins, and takes a few more for moments."""
 
@@ -42,4 +43,24 @@ def has_room(folder: Path) -> bool:
         and there.f_bavail * there.f_frsize >= ROOM
         and free is not None
         and int(free[1]) << 10 >= ROOM
+        and _allowance() >= ROOM
     )
+
+
+def _allowance() -> int:
+    """The bytes that a container or a control group above this process grants it at most, all its files in memory
+    among them.
+    """
+    given = [sys.maxsize]
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        number, controllers, own = line.split(":", 2)
+        unified = number == "0" and not controllers
+        if not unified and "memory" not in controllers.split(","):
+            continue
+        root = GROUPS if unified else GROUPS / "memory"
+        group = root / own.lstrip("/")
+        for each in (group, *group.parents):  # in a container its own group stands at the root
+            limit = each / ("memory.max" if unified else "memory.limit_in_bytes")
+            if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+                given.append(int(text))
+    return min(given)

@@ -41,3 +41,16 @@ def test_who_sets_a_folder_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert told.split() == [str(chosen or tmp_path), "False"]
     assert tempfile.gettempdir() == str(tmp_path)
     assert ROOM > 1 << 30
+
+
+def test_a_container_that_grants_little_has_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the machine has. Control groups come in two versions, and a limit may be none."""
+    (tmp_path / "memory").mkdir()
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        (tmp_path / name).write_text("max\n")
+    monkeypatch.setattr(ground, "GROUPS", tmp_path)
+    monkeypatch.setattr(ground, "ROOM", 1 << 20)
+    assert has_room(tmp_path)
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        (tmp_path / name).write_text("1048575\n")
+    assert not has_room(tmp_path)
