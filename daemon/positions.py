@@ -1,4 +1,7 @@
-"""Places in the log as people name them: by number, by LSN, by time; and where the target is."""
+"""Places in the log as people name them: by number, by LSN, by time, by a name of their own; and where the target is.
+
+Invariant: what reads as a number, an LSN or a time is that. `keep` takes no such thing for a name.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from events.errors import ConfigError
 from events.event import Position, lsn_number, lsn_text
 from events.instants import text_of
 from events.log import Entry, Log
+from events.log.opening import retention_of
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _AGO: Final = re.compile(
@@ -68,11 +72,19 @@ class Chosen(NamedTuple):
 
 
 def chosen(log: Log, text: str | None) -> Chosen:
-    """As `position_of`, but never beyond the end of the log, which is also what None stands for. Raises ConfigError."""
+    """As `position_of`, or the moment that is kept under that name; but never beyond the end of the log, which is also
+    what None stands for. Raises ConfigError, GapInLog if what is kept is damaged.
+    """
     end = log.end()
     if text is None:
         return Chosen(end, [])
-    at = position_of(log, text)
+    try:
+        at = position_of(log, text)
+    except ConfigError:
+        kept = _kept(log, text)
+        if kept is None:
+            raise
+        return Chosen(min(kept, end), [])
     last = next(log.read(end - 1, limit=1, whole=False), None) if end else None
     if at < end or last is None or not _after(text, at, last):
         return Chosen(at, [])
@@ -81,6 +93,25 @@ def chosen(log: Log, text: str | None) -> Chosen:
         "Of anything later it knows nothing."
     )
     return Chosen(end, [note])
+
+
+def is_moment(text: str) -> bool:
+    """Whether it reads as a number, an LSN or a time, be there such a moment or not."""
+    if _NUMBER.fullmatch(text) or _LSN.fullmatch(text):
+        return True
+    try:
+        instant(text)
+    except ConfigError:
+        return False
+    return True
+
+
+def _kept(log: Log, name: str) -> Position | None:
+    try:
+        retention = retention_of(log)
+    except ConfigError:  # in Kafka every moment is kept, and none has a name
+        return None
+    return next((mark.position for mark in retention.marks() if mark.name == name), None)
 
 
 def _after(text: str, at: Position, last: Entry) -> bool:

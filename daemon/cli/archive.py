@@ -46,7 +46,7 @@ def archive(
     from daemon.hold import hold
     from daemon.parts import blobs_of, log_of
     from daemon.pipeline import Stop
-    from daemon.positions import instant, position_of
+    from daemon.positions import chosen, instant
     from daemon.progress import Progress
     from events.errors import ConfigError, Interrupted, ObjectsParked
     from events.ocfl.root import LOCK, Books, StorageRoot, begun, opened
@@ -56,7 +56,7 @@ def archive(
     config = session.config
     choice = Choice(things, recursive, instant(updated_after) if updated_after else None)
     with closing(log_of(config)) as log:
-        at = min(position_of(log, moment), log.end()) if moment else log.end()
+        at = chosen(log, moment or None).position
         wanted = Books(log=log.identity, digest=digest or "sha512", passwords=passwords)
         there = begun(folder)
         if there is not None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
               "later run adds what is new (docs/ocfl.md).")  # fmt: skip
 @click.option("--digest", type=click.Choice(["sha512", "sha256"]),
               help="With --ocfl: how contents are addressed. [default: as it was begun, sha512]")  # fmt: skip
-@click.option("--at", "moment", metavar="POSITION", help="As it was then: an event, an LSN or a time. [default: now]")
+@click.option("--at", "moment", metavar="POSITION",
+              help="As it was then: an event, an LSN, a time or a kept moment. [default: now]")  # fmt: skip
 @click.option("--all/--single", "-a", "recursive", default=None,
               help="With everything inside, or just the objects named. [default: of the site all]")  # fmt: skip
 @click.option("--manifest-only", is_flag=True, help="Bare METS documents, without contents.")

@@ -28,7 +28,7 @@ def keep(
 
     from daemon.failpoint import failpoint
     from daemon.parts import log_of
-    from daemon.positions import chosen
+    from daemon.positions import chosen, is_moment
     from daemon.retention.exact import inexact, warning
     from events.errors import ConfigError
     from events.log.opening import retention_of
@@ -37,6 +37,11 @@ def keep(
         raise ConfigError(
             f"{name[:LONGEST]!r} is no name for a moment",
             f"Take one of at most {LONGEST} characters that can be seen, in one line.",
+        )
+    if name is not None and not remove and is_moment(name):
+        raise ConfigError(
+            f"{name!r} is no name for a moment: it would be taken for a position or a time",
+            f"Put a word before it: `aipstream keep 'on {name}'`.",
         )
     with closing(log_of(session.config)) as log:
         retention = retention_of(log)

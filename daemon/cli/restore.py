@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--at", "moment", metavar="MOMENT", required=True,
-              help='Number of an event, LSN, time in UTC (2026-01-31T14:05) or "2h ago".')  # fmt: skip
+              help='Number of an event, LSN, time in UTC (2026-01-31T14:05), "2h ago", or a kept moment.')  # fmt: skip
 @click.option("--object", "objects", metavar="HANDLE|UUID", multiple=True, help="Only that object. May be repeated.")
 @click.option("--subtree", metavar="HANDLE|UUID", help="Only that container with all in it.")
 @yes_option

@@ -120,8 +120,8 @@ def test_a_mark_needs_a_name(replicated: Place) -> None:
     assert replicated("keep", "two", "--remove").code == 2
 
 
-@pytest.mark.parametrize("name", ["", " ", "two\nlines", "a\x1b[31mred", "x" * 201])
-def test_a_name_that_a_list_cannot_show_is_refused(place: Place, name: str) -> None:
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", "a\x1b[31mred", "x" * 201, "2026-01-31"])
+def test_a_name_that_a_list_cannot_show_or_that_is_a_time_is_refused(place: Place, name: str) -> None:
     """One line of at most 200 characters that can be seen. Others are taken as they are, and given up by that name."""
     refused = place("keep", name)
     assert refused.code == 2, refused

@@ -48,8 +48,10 @@ def test_the_target_goes_back_and_a_replay_brings_it_on_again(replicated: Place)
     """The dry run changes nothing and says what would be done; unasked nothing is done either."""
     (uuid, _), *_ = items(replicated)
     before, old = end(replicated), title(replicated, uuid)
+    replicated.good("keep", "before the upgrade")
     retitle(replicated, uuid, "Later")
     planned = replicated.good("restore", "--at", str(before), "--dry-run", "--json").json
+    assert replicated.good("restore", "--at", "before the upgrade", "--dry-run", "--json").json == planned
     assert planned["counts"] == {"item": {"made": 0, "changed": 1, "deleted": 0}}
     refused = replicated("restore", "--at", str(before))
     assert refused.code == 2
