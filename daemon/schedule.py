@@ -87,20 +87,39 @@ def scheduled(
     every(3600 * config.run.verify_log_hours, lambda: _check_log(config, stopped))
     if config.copy.into:
         every(3600 * config.copy.every_hours, lambda: _copy(config, stopped), first=0)
-    every(ASKED_SECONDS, lambda: _asked(config, capture, replays))
+    every(ASKED_SECONDS, Asked(config, capture, replays))
     return clock
 
 
-def _asked(config: Config, capture: CaptureLoop | None, replays: Sequence[ReplayLoop]) -> None:
-    """Hand on what another process left in the state for us."""
-    with closing(state_of(config)) as state:
-        if capture is not None and state.meta(ASKED_CAPTURE):
-            state.remember(meta={ASKED_CAPTURE: None})
-            capture.bell.ring(capture_loop.RETRY)
-        for replay in replays:
-            if state.meta(asked := replay.config.keyed(ASKED_REPLAY)):
-                state.remember(meta={asked: None})
-                replay.bell.ring(replay_loop.RETRY)
+class Asked:
+    """Hands on what another process left in the state for us. It looks often, so a failure is told once, and again only
+    when it is another one, or has come back.
+    """
+
+    def __init__(self, config: Config, capture: CaptureLoop | None, replays: Sequence[ReplayLoop]) -> None:
+        self.config, self.capture, self.replays = config, capture, replays
+        self._failed: str | None = None
+
+    def __call__(self) -> None:
+        """Look once."""
+        try:
+            self._look()
+        except AipstreamError as error:
+            if str(error) != self._failed:
+                logger.warning("asked.failed", error=str(error), hint=error.hint)
+            self._failed = str(error)
+        else:
+            self._failed = None
+
+    def _look(self) -> None:
+        with closing(state_of(self.config)) as state:
+            if self.capture is not None and state.meta(ASKED_CAPTURE):
+                state.remember(meta={ASKED_CAPTURE: None})
+                self.capture.bell.ring(capture_loop.RETRY)
+            for replay in self.replays:
+                if state.meta(asked := replay.config.keyed(ASKED_REPLAY)):
+                    state.remember(meta={asked: None})
+                    replay.bell.ring(replay_loop.RETRY)
 
 
 def _prune(config: Config, stopped: Stopped) -> None:
@@ -130,14 +149,14 @@ def _check_log(config: Config, stopped: Stopped) -> None:
 def _copy(config: Config, stopped: Stopped) -> None:
     try:
         done = copy_configured(config, destination(config, file=Path(config.copy.into)), stopped=stopped)
+        told = {"at": now(), "position": done.end, "missing": len(done.missing)}
+        with closing(state_of(config)) as state:
+            state.remember(meta={COPIED: json.dumps(told)})
     except Interrupted:
         return
     except AipstreamError as error:
         logger.warning("copy.failed", error=str(error), hint=error.hint)
         return
-    with closing(state_of(config)) as state:
-        told = {"at": now(), "position": done.end, "missing": len(done.missing)}
-        state.remember(meta={COPIED: json.dumps(told)})
     if done.missing:
         logger.error("copy.missing", contents=done.missing[:20], count=len(done.missing))
     logger.info("copied", records=done.records, blobs=done.blobs, bytes=done.blob_bytes, position=done.end)
@@ -147,13 +166,13 @@ def _spot_check(config: Config, stopped: Stopped) -> None:
     told = logger.bind(target=config.name) if config.others else logger
     try:
         checked = spot_check(config, config.run.verify_sample, stopped=stopped)
+        remember_verified(config, checked.objects, len(checked.differing), sample=True)
     except AipstreamError as error:
         told.warning("verify.failed", error=str(error))
         return
     for each in checked.differing:
         told.error("verify.differs", kind=each.kind.value, uuid=each.uuid)
     told.info("verified.sample", objects=checked.objects, differing=len(checked.differing))
-    remember_verified(config, checked.objects, len(checked.differing), sample=True)
 
 
 def remember_ended(config: Config, error: BaseException | None) -> None:
