@@ -217,7 +217,9 @@ def capturing(
             name = identify(connection, state, source.name or None, lambda: sites_of(log))
         options = Options(repository.has_security_level, False, config.people.passwords, source.drafts)
         folders = stores_of(source)
-        emitter = Emitter(partial(connect, source.dsn, "source"), log, blobs, state, Assetstore(folders), options, name)
+        emitter = Emitter(
+            partial(connect, source.dsn, "source"), log, blobs, state, Assetstore(folders), options, name, stopped
+        )
         plan = BootstrapPlan(
             source.dsn, config.blobs.url, state_url(config), folders, (), options, name, keys_of(config)
         )

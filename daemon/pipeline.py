@@ -2,7 +2,8 @@
 
 Invariants:
 
-* A signal ends it after the batches that are under way: what is captured is confirmed, what is applied is committed.
+* A signal ends it after the slice that is captured and the batch that is applied: what is in the log is remembered,
+  what is applied is committed, and the next start goes on behind it.
 * An error that waiting cannot mend ends the whole program with that error's exit code; nothing goes on half.
 * The two loops know nothing of each other but a bell. The log between them is the only way for events.
 * A third one tells the target's search index what changed, if one is configured; its failures end nothing.

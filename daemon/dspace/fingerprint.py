@@ -13,7 +13,7 @@ machines of one byte order; it is no cryptographic hash, it finds differences th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 
 from daemon.dspace.connect import Connection
 from daemon.dspace.facets import FACETS, Facet, Options, columns, query
@@ -56,8 +56,13 @@ def digests(connection: Connection, kind: Kind, uuids: Sequence[Uuid], options: 
         return dict(cursor.fetchall())
 
 
-def sweep(connection: Connection, kind: Kind, options: Options, *, page: int = 5000) -> Iterator[tuple[Uuid, str]]:
-    """(uuid, digest) of every object of the kind, sorted by uuid, streamed: memory does not grow with the site."""
+def sweep(
+    connection: Connection, kind: Kind, options: Options, *, page: int = 5000
+) -> Generator[tuple[Uuid, str], None, None]:
+    """(uuid, digest) of every object of the kind, sorted by uuid, streamed: memory does not grow with the site.
+
+    Who leaves before its end closes it, while its transaction lasts.
+    """
     with connection.cursor(name=f"aipstream_{kind.value}") as cursor:
         cursor.itersize = page
         cursor.execute(statement(kind, options, some=False, ordered=True))

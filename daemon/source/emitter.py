@@ -9,6 +9,8 @@ Invariants, in this order for every slice (a crash between any two is mended by 
 
 One state per event id: if the log already holds an event of the same (source, LSN, object), it keeps that one, and
 the state remembers what the log has, not what was read. The change in between has an LSN of its own, still to come.
+
+Who is to stop stops between two slices (Interrupted); what is pending then is dropped whole, as by a crash.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from daemon.source.capture import MOST_OBJECTS, Capture, Captured, slices
 from daemon.source.state import FileKey, Known, Parked, State
 from events.aip.model import Kind, Uuid
 from events.blobs import Blobs
+from events.errors import Interrupted
 from events.event import Event, Type, lsn_number
 from events.log import Log
 
@@ -111,8 +114,8 @@ class Emitter:
     """Emits what is touched. One thread at a time; one emitter per log and state.
 
     `connect` opens a connection to the source (`daemon.dspace.connect.connect(dsn, "source")`), `source` is the
-    repository's identity. Raises SourceUnreachable, StorageUnusable, GapInLog, Locked; what was emitted until then
-    stays, and the same call again does the rest.
+    repository's identity. Raises SourceUnreachable, StorageUnusable, GapInLog, Locked, and Interrupted once `stopped`
+    says so; what was emitted until then stays, and the same call again does the rest.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class Emitter:
         source_files: SourceFiles,
         options: Options,
         source: str,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.connect = connect
         self.log = log
@@ -131,6 +135,7 @@ class Emitter:
         self.state = state
         self.options = options
         self.source = source
+        self.stopped = stopped
         self.capture = Capture(blobs, state, source_files, options, source)
         self._connection: Connection | None = None
         state.agree(log)
@@ -147,6 +152,11 @@ class Emitter:
         if self._connection is None or self._connection.closed:
             self._connection = self.connect()
         return self._connection
+
+    def heed(self) -> None:
+        """Raise Interrupted if it is to stop. Called where a crash would cost nothing either."""
+        if self.stopped():
+            raise Interrupted("stopped while changes were being captured")
 
     # --- what the sources call ------------------------------------------------------------------------------------
 
@@ -190,6 +200,7 @@ class Emitter:
         tombstones: dict[Uuid, str] = {}
         for kind in (Kind.TOMBSTONE, *PUT_ORDER):
             for some in portions(groups.get(kind, []), 4 * MOST_OBJECTS):
+                self.heed()
                 digests = fingerprint.digests(connection, kind, some, self.options)
                 known = self.state.known(kind, some)
                 gone.setdefault(kind, []).extend(uuid for uuid in some if uuid not in digests and uuid in known)
@@ -245,6 +256,7 @@ class Emitter:
         """Capture those objects, in their order. What is not appended yet waits in `pending` for `commit`."""
         total = Emitted()
         for some in slices(digests):
+            self.heed()
             captured = self.capture(connection, kind, some, touched)
             total = added(total, self.accept(captured, pending))
         return total
@@ -271,6 +283,7 @@ class Emitter:
             if kind is Kind.COMMUNITY:
                 uuids = self._children_first(uuids)
             for uuid in uuids:
+                self.heed()
                 touch = touched[uuid]
                 last = self.log.latest(uuid, whole=False)
                 pending.events.append(

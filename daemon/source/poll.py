@@ -5,7 +5,8 @@ Invariants:
 * A sweep is one snapshot. Everything that it emits carries one LSN, that of the snapshot's start, and that LSN is
   larger than the last sweep's: two states of an object never share an event id.
 * Digests are streamed and merged with what is known, both sorted by UUID: memory does not grow with the site.
-* The first sweep is the bootstrap. A sweep that was killed goes on where it stopped, for what it emitted is known.
+* The first sweep is the bootstrap. A sweep that was killed, or stopped between two objects, goes on where it stopped,
+  for what it emitted is known. Only a whole walk tells what is gone, and only one at its end is noted.
 
 The account needs nothing but SELECT on the content tables. The source may be a hot standby.
 """
@@ -13,6 +14,7 @@ The account needs nothing but SELECT on the content tables. The source may be a 
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Final
 
@@ -82,18 +84,19 @@ class _Sweep:
         """Emit the changed and new objects of a kind, or put them off; return those that are gone."""
         gone: list[Uuid] = []
         changed: dict[Uuid, str] = {} if later is None else later
-        there = fingerprint.sweep(self.connection, kind, self.emitter.options)
-        for pair in merged(there, self.state.walk(kind)):
-            if pair.there is None:
-                gone.append(pair.uuid)
-            elif pair.there == pair.known:
-                self.total = self.total._replace(unchanged=self.total.unchanged + 1)
-            else:
-                changed[pair.uuid] = pair.there
-                # Communities are few, and only all of them can be put into order.
-                if len(changed) >= BATCH and later is None and kind is not Kind.COMMUNITY:
-                    self._put(kind, changed)
-                    changed.clear()
+        with closing(fingerprint.sweep(self.connection, kind, self.emitter.options)) as there:
+            for pair in merged(there, self.state.walk(kind)):
+                self.emitter.heed()
+                if pair.there is None:
+                    gone.append(pair.uuid)
+                elif pair.there == pair.known:
+                    self.total = self.total._replace(unchanged=self.total.unchanged + 1)
+                else:
+                    changed[pair.uuid] = pair.there
+                    # Communities are few, and only all of them can be put into order.
+                    if len(changed) >= BATCH and later is None and kind is not Kind.COMMUNITY:
+                        self._put(kind, changed)
+                        changed.clear()
         if later is None:
             self._put(kind, changed)
         return gone

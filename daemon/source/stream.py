@@ -20,6 +20,7 @@ import os
 import select
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ from daemon.source.assembly import Assembly, Done
 from daemon.source.pgoutput import Decoder, MalformedMessage
 from daemon.source.spool import MEMORY, Chunk, Spool
 from daemon.source.touches import COLUMNS
-from events.errors import AipstreamError, Locked, SourceUnreachable
+from events.errors import AipstreamError, Interrupted, Locked, SourceUnreachable
 from events.event import lsn_text
 
 logger = structlog.get_logger(__name__)
@@ -62,7 +63,8 @@ class Stream:
     """Transactions' touches from one slot. `start`, then `take` and `confirm` from one consumer, then `stop`.
 
     `patience`: for how many seconds a lost connection is tried again before the consumer is told (SourceUnreachable).
-    `memory`: bytes of touches held before they are spilled to a file in `folder`.
+    `memory`: bytes of touches held before they are spilled to a file in `folder`. `stopped`: whether the consumer is to
+    stop; it then waits no longer for the end of a transaction that has come in part (Interrupted).
     """
 
     def __init__(
@@ -74,9 +76,11 @@ class Stream:
         patience: float = 120.0,
         memory: int = MEMORY,
         folder: Path | None = None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._dsn, self._slot, self._publication, self._patience = dsn, slot, publication, patience
         self._spool = Spool(memory, folder)
+        self._stopped = stopped
         self._news = threading.Condition()
         self._ends: dict[int, int] = {}
         self._error: AipstreamError | None = None
@@ -140,6 +144,8 @@ class Stream:
             while chunk.number not in self._ends:
                 if self._error is not None:
                     raise self._error
+                if self._stopped():
+                    raise Interrupted("stopped while a large transaction was being received")
                 self._news.wait(1.0)
             end = self._ends[chunk.number]
         if end == _ABANDONED:

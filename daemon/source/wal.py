@@ -28,7 +28,7 @@ from daemon.source.resolver import Resolved, resolve
 from daemon.source.spool import MEMORY, Chunk
 from daemon.source.stream import Stream
 from events.aip.model import Kind
-from events.errors import SourceUnreachable
+from events.errors import Interrupted, SourceUnreachable
 from events.event import lsn_number
 
 WINDOW: Final = 0.05
@@ -73,6 +73,7 @@ class WalSource:
     patience  seconds for which a lost connection is tried again before SourceUnreachable is raised
     memory    bytes of touches that wait in memory; more waits in a file in `folder` (default: TMPDIR)
     window    seconds over which commits are gathered, `most` the touches at which a batch is full
+    stopped   whether to stop: no lost connection and no transaction is waited for then (SourceUnreachable, Interrupted)
     """
 
     def __init__(
@@ -86,9 +87,12 @@ class WalSource:
         folder: Path | None = None,
         window: float = WINDOW,
         most: int = MOST,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._dsn, self._patience, self._window, self._most = dsn, patience, window, most
-        self._stream = Stream(dsn, slot, publication, patience=patience, memory=memory, folder=folder)
+        self._dsn, self._patience, self._window, self._most, self._stopped = dsn, patience, window, most, stopped
+        self._stream = Stream(
+            dsn, slot, publication, patience=patience, memory=memory, folder=folder, stopped=stopped
+        )
         self._sql: Connection | None = None
         self._gathered: list[Chunk] = []
         self._whole = 0
@@ -131,7 +135,7 @@ class WalSource:
 
     def until_current(self) -> Iterator[Batch]:
         """Batches up to everything that is committed as of this call, on an idle server none. Ends then."""
-        target = self._written()
+        target = self.written()
         self.heartbeat()
         while True:
             received = self._stream.received
@@ -166,6 +170,23 @@ class WalSource:
             if connection is not None:
                 connection.close()
         return True
+
+    def written(self) -> int:
+        """Where the source's WAL ends, commits that are not flushed yet (`synchronous_commit = off`) included."""
+
+        def ask(connection: Connection) -> int:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
+                row = cursor.fetchone()
+            return lsn_number(row[0]) if row else 0
+
+        lsn = self._asked(ask)
+        # Just after a page's header nothing was written on that page: the last record ended where the page begins.
+        return lsn - lsn % _PAGE if lsn % _PAGE in _HEADERS else lsn
+
+    def ask(self) -> None:
+        """Let the server say how far it is, so that `confirmed` moves on where nothing comes."""
+        self._stream.ask()
 
     @property
     def confirmed(self) -> int:
@@ -226,7 +247,7 @@ class WalSource:
                 connection.rollback()
             except (psycopg2.OperationalError, psycopg2.InterfaceError, SourceUnreachable) as error:
                 self._sql = None
-                if time.monotonic() > deadline:
+                if self._stopped() or time.monotonic() > deadline:
                     raise (
                         error if isinstance(error, SourceUnreachable) else unreachable("source", self._dsn, error)
                     ) from error
@@ -249,21 +270,10 @@ class WalSource:
             if row is not None and visible(xids, row[0]):
                 return
             connection.rollback()
+            if self._stopped():
+                raise Interrupted("stopped while a transaction was waited for")
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
-
-    def _written(self) -> int:
-        """Where the WAL ends, commits that are not flushed yet (`synchronous_commit = off`) included."""
-
-        def ask(connection: Connection) -> int:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_current_wal_insert_lsn()::text")
-                row = cursor.fetchone()
-            return lsn_number(row[0]) if row else 0
-
-        lsn = self._asked(ask)
-        # Just after a page's header nothing was written on that page: the last record ended where the page begins.
-        return lsn - lsn % _PAGE if lsn % _PAGE in _HEADERS else lsn
 
 
 def visible(xids: set[int], snapshot: str) -> bool:

@@ -7,8 +7,9 @@ import hashlib
 import pytest
 
 from daemon.source import Emitted, Touched
+from daemon.source.state import Parked
 from events.aip.model import KIND_ORDER, Kind
-from events.errors import SourceUnreachable
+from events.errors import Interrupted, SourceUnreachable
 from events.event import Type
 from tests.daemon.source.site import Site, retitle, uuids_of
 
@@ -229,3 +230,35 @@ def test_a_lost_connection_is_named_and_made_again(captured: Site) -> None:
     with pytest.raises(SourceUnreachable):
         captured.emitter.emit(touched)
     assert captured.emitter.emit(touched).put == 1
+
+
+def test_a_batch_that_is_stopped_is_emitted_again_but_for_what_the_log_has(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two slices; the touches are not confirmed then, so they come again."""
+    monkeypatch.setattr("daemon.source.capture.MOST_OBJECTS", 3)
+    monkeypatch.setattr("daemon.source.emitter.MOST_OBJECTS", 3)
+    touched = site.everything()
+    site.emitter.stopped = lambda: site.log.end() > 10
+    with pytest.raises(Interrupted):
+        site.emitter.emit(touched)
+    end = site.log.end()
+    assert 10 < end < len(touched)
+    site.emitter.stopped = lambda: False
+    assert site.emitter.emit(touched).put == len(touched) - end
+    assert site.log.end() == len(touched)
+    assert site.heads() == site.digests()
+
+
+def test_many_parked_objects_are_tried_until_it_is_to_stop(captured: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were not tried yet have their turn the next time."""
+    monkeypatch.setattr("daemon.source.emitter.MOST_OBJECTS", 1)
+    items = [captured.item(which) for which in range(3)]
+    captured.state.remember(parked=[Parked(Kind.ITEM, item, "", "BlobMissing", "away") for item in items])
+    captured.emitter.stopped = lambda: sum(1 for _ in captured.state.parked()) < 3
+    with pytest.raises(Interrupted):
+        captured.emitter.retry_parked(force=True)
+    assert [one.uuid for one in captured.state.parked()] == sorted(items)[1:]
+    captured.emitter.stopped = lambda: False
+    captured.emitter.retry_parked(force=True)
+    assert list(captured.state.parked()) == []

@@ -11,9 +11,10 @@ import pytest
 from daemon.dspace import connect
 from daemon.source import Emitted
 from daemon.source.emitter import Emitter
-from daemon.source.poll import PollSource
+from daemon.source.poll import FINISHED, PollSource
 from daemon.source.state import State
 from events.aip.model import Kind
+from events.errors import Interrupted
 from events.event import Type
 from tests.daemon.source.site import OPTIONS, Site, retitle
 
@@ -177,3 +178,55 @@ def test_a_lost_state_is_made_again_from_the_log(swept: Site) -> None:
     swept.emitter.close()
     swept.emitter = swept.new_emitter()
     assert changes(swept) == []
+
+
+class Asks:
+    """A `stopped` that says no so many times, then yes."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+
+def test_a_sweep_that_is_stopped_goes_on_where_it_stopped(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever that is: what is in the log is not in it again, and only a sweep at its end is noted."""
+    monkeypatch.setattr("daemon.source.capture.MOST_OBJECTS", 3)
+    monkeypatch.setattr("daemon.source.emitter.MOST_OBJECTS", 3)
+    there, ends = site.digests(), []
+    for asks in (0, 10, 40, 70, 100):
+        site.emitter.stopped = Asks(asks)
+        with pytest.raises(Interrupted):
+            PollSource(site.emitter).sweep()
+        assert site.state.meta(FINISHED) is None
+        assert site.heads().items() <= there.items()
+        ends.append(site.log.end())
+    assert ends[0] == 0 < ends[-1] < len(there)
+    site.emitter.stopped = Asks(1 << 30)
+    done = PollSource(site.emitter).sweep()
+    assert (done.put, done.unchanged) == (len(there) - ends[-1], ends[-1])
+    assert site.state.meta(FINISHED)
+    assert site.heads() == there
+    assert site.log.end() == len(there)
+
+
+def test_a_sweep_that_is_stopped_takes_nothing_for_gone(swept: Site) -> None:
+    """What is pending is appended whole or not at all, and what the walk had not come to is not deleted."""
+    gone, edited, end = swept.item(0), swept.item(1), swept.log.end()
+    finished = swept.state.meta(FINISHED)
+    swept.sql("update item set in_archive = false where uuid = %s", gone)
+    retitle(swept, edited, "Edited before the end")
+    stops, asks = 0, 0
+    while swept.log.end() == end:
+        swept.emitter.stopped = Asks(asks)
+        try:
+            PollSource(swept.emitter).sweep()
+        except Interrupted:
+            assert (swept.log.end(), swept.state.meta(FINISHED)) == (end, finished)
+            stops += 1
+        asks += 25
+    assert stops > 2
+    assert [(event.uuid, event.type) for event in swept.events(end)] == [(edited, Type.PUT), (gone, Type.DELETE)]
+    assert swept.heads() == swept.digests()

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.scratch import Cluster
+from daemon.scratch import Cluster, free_port
 from daemon.source import checks, slot, stream
+from daemon.source.spool import Chunk
 from daemon.source.wal import WalSource, visible
 from events.aip.model import Kind
-from events.errors import Locked, PreconditionError
+from events.errors import Interrupted, Locked, PreconditionError, SourceUnreachable
 from tests.daemon.source.followed import ADD_VALUES, Followed, make_metadata_site, touched
 
 ITEMS = 300
@@ -281,3 +282,25 @@ def test_a_delete_that_tells_no_owner_asks_to_compare(followed: Followed) -> Non
         followed.sql("DELETE FROM metadatavalue")
         batches = list(source.until_current())
     assert Kind.ITEM in frozenset().union(*(batch.sweep for batch in batches))
+
+
+def test_a_server_that_is_away_is_not_waited_for_by_who_is_to_stop() -> None:
+    """The patience is for who goes on."""
+    looks = iter([False, False, True])
+    source = WalSource(
+        f"postgresql://127.0.0.1:{free_port()}/away", "slot", patience=240.0, stopped=lambda: next(looks)
+    )
+    with pytest.raises(SourceUnreachable):
+        source.written()
+    assert list(looks) == [], "it ended by its patience"
+    source.close()
+
+
+def test_the_end_of_a_large_transaction_is_not_waited_for_by_who_is_to_stop() -> None:
+    """Its first part may be here minutes before its last."""
+    looks = iter([False, True])
+    unread = stream.Stream("", "slot", "slot", stopped=lambda: next(looks))
+    unread._spool.put(Chunk(1, 7, 0, 0, {}, False))
+    with pytest.raises(Interrupted):
+        unread.take(240.0)
+    unread.stop()
