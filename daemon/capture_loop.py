@@ -1,11 +1,13 @@
 """The loop that turns the source's changes into durable events.
 
 Invariant: a batch is confirmed to the server only after its events are in the log and remembered in the state. A loop
-that ends, by a signal or by an error, leaves behind what comes again or is known already.
+that ends, by a signal or by an error, leaves behind what comes again or is known already. A signal is heeded
+between two slices of a batch or of a sweep.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,10 +37,11 @@ LOOK: Final = 1.0
 """Seconds after which an idle loop looks whether it should stop, or something is due."""
 
 STAMP: Final = 10.0
-"""Seconds between two notes of how far the capture is: each costs a write to the disk."""
+"""Seconds between two notes of how far the capture is: each costs a question and a write to the disk."""
 
 CAPTURED: Final = "captured_at"
-"""`State.meta`: when the capture last knew itself to be up to date, by our clock; at most `STAMP` old."""
+"""`State.meta`: a moment, by our clock; everything that was committed before it is captured. It moves while the capture
+is busy too: it is as old as the capture is behind, and up to `STAMP` (or the time between two sweeps) more."""
 
 SWEEP, HEARTBEAT, PARKED, RETRY = "sweep", "heartbeat", "parked", "retry"
 """What may be due: a sweep, a WAL message, the parked objects whose turn it is, all parked objects."""
@@ -66,7 +69,9 @@ class WalCapture:
         self.wal = wal
         self.total = Emitted()
         self._sweep: frozenset[Kind] = frozenset()
-        self._stamped = 0.0
+        self._asked = -math.inf
+        self._mark: tuple[str, int] | None = None
+        """A moment, and where the WAL ended then or a little later."""
 
     def take(self, batch: Batch) -> Emitted:
         """Emit a batch and confirm it."""
@@ -80,16 +85,32 @@ class WalCapture:
         self.total = added(self.total, done)
         return done
 
-    def stamp(self, *, force: bool = False) -> None:
-        """Note that everything up to now is captured."""
-        if force or time.monotonic() - self._stamped >= STAMP:
-            self._stamped = time.monotonic()
-            self.parts.state.remember(meta={CAPTURED: now(), SEEN: str(self.wal.confirmed)})
+    def stamp(self) -> None:
+        """See from time to time where the WAL ends, and note that moment when everything up to there is confirmed.
+
+        That nothing comes says little: the server may be at work on a large transaction. Raises as `WalSource` does.
+        """
+        if self._mark is None:
+            if time.monotonic() - self._asked < STAMP:
+                return
+            self._asked = time.monotonic()
+            self._mark = now(), self.wal.written()
+        moment, lsn = self._mark
+        if self.wal.confirmed >= lsn:
+            self._mark = None
+            self.note(moment)
+        else:
+            self.wal.ask()
+
+    def note(self, moment: str | None = None) -> None:
+        """Note how far the source was seen, and that everything up to that moment is captured."""
+        meta: dict[str, str | None] = {SEEN: str(self.wal.confirmed)}
+        self.parts.state.remember(meta=meta if moment is None else {**meta, CAPTURED: moment})
 
 
-def stream(parts: Capturing, folder: Path) -> WalSource:
+def stream(parts: Capturing, folder: Path, stopped: Stopped = lambda: False) -> WalSource:
     """The stream of that capture; touches that wait are spilled into `folder`."""
-    return WalSource(parts.source.dsn, parts.source.slot, parts.source.slot, folder=folder)
+    return WalSource(parts.source.dsn, parts.source.slot, parts.source.slot, folder=folder, stopped=stopped)
 
 
 def capture_current(
@@ -100,22 +121,23 @@ def capture_current(
     Raises Interrupted if it was stopped before its end, and what a capture raises.
     """
     with capturing(config, stopped=stopped) as parts:
+        moment = now()
         begun = begin(parts, watched(stopped, progress))
         total = begun.captured or Emitted()
         if parts.source.mode == "wal":
-            with stream(parts, parts.state.path.parent) as wal:
-                capture = WalCapture(parts, wal)
+            with stream(parts, parts.state.path.parent, stopped) as wal:
+                capture, moment = WalCapture(parts, wal), now()
                 for batch in wal.until_current():
                     capture.take(batch)
                     if stopped():
                         raise Interrupted("stopped while changes were being captured")
-                capture.stamp(force=True)
+                capture.note()
                 total = added(total, capture.total)
         elif begun.captured is None:
             total = added(total, PollSource(parts.emitter).sweep())
         if begun.captured is None:
             total = added(total, parts.emitter.retry_parked())
-        parts.state.remember(meta={CAPTURED: now()})
+        parts.state.remember(meta={CAPTURED: moment})
         return total, sum(1 for _ in parts.state.parked())
 
 
@@ -150,34 +172,36 @@ class CaptureLoop:
             self.appended()
 
     def _stream(self, parts: Capturing, stopped: Stopped) -> None:
-        with stream(parts, parts.state.path.parent) as wal:
+        with stream(parts, parts.state.path.parent, stopped) as wal:
             logger.info("capture.streaming", slot=parts.source.slot, lsn=lsn_text(wal.confirmed))
             capture = WalCapture(parts, wal)
             while not stopped():
+                capture.stamp()
                 for batch in wal.batches(LOOK):
                     self._told(capture.take(batch), lsn=lsn_text(batch.lsn), commit_time=batch.commit_time)
                     if stopped():
                         break
-                    self._due(parts, stopped, wal)
-                else:
                     capture.stamp()
+                    self._due(parts, stopped, wal)
                 self._due(parts, stopped, wal)
-            capture.stamp(force=True)
+            capture.note()
 
     def _sweeps(self, parts: Capturing, stopped: Stopped) -> None:
         poll, wanted = PollSource(parts.emitter), True
         logger.info("capture.polling", seconds=parts.source.poll_seconds)
         while not stopped():
             if wanted:
-                began = time.monotonic()
+                began, moment = time.monotonic(), now()
                 self._told(poll.sweep(), seconds=round(time.monotonic() - began, 3))
-                parts.state.remember(meta={CAPTURED: now()})
+                parts.state.remember(meta={CAPTURED: moment})
             wanted = SWEEP in self._due(parts, stopped, timeout=LOOK)
 
     def _due(
         self, parts: Capturing, stopped: Stopped, wal: WalSource | None = None, timeout: float = 0.0
     ) -> set[str]:
         due = self.bell.take(timeout)
+        if stopped():
+            return set()
         if HEARTBEAT in due and wal is not None and not wal.heartbeat():
             logger.debug("heartbeat.forbidden")
         if PARKED in due and wal is not None and changed(parts):

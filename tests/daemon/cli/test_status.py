@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from daemon import capture_loop
+from daemon.beginning import begin
+from daemon.capture_loop import WalCapture, stream
+from daemon.config import load
+from daemon.parts import capturing
+from events.instants import now
 from tests.daemon.cli.place import Place
 
 
@@ -44,3 +50,32 @@ def test_with_a_state_that_cannot_be_opened_the_rest_is_told(place: Place) -> No
     said = place.good("status").out
     assert "verified not known: the state" in said
     assert "copied   not known: the state" in said
+
+
+@pytest.mark.parametrize("place", ["wal"], indirect=True)
+def test_a_capture_that_never_rests_says_how_far_it_is(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment told is one before which everything that was committed is captured, and moves with every batch."""
+    monkeypatch.setattr(capture_loop, "STAMP", 0.0)
+
+    def told() -> str:
+        return place.good("status", "--json").json["capture"]["captured_at"] or ""
+
+    def edit() -> str:
+        place.sql(place.source, "update metadatavalue set text_value = text_value || '!' where metadata_value_id = "
+                                "(select min(metadata_value_id) from metadatavalue)")  # fmt: skip
+        return now()
+
+    with capturing(load(place.path)) as parts:
+        begin(parts)
+        with stream(parts, place.folder) as wal:
+            capture, moments = WalCapture(parts, wal), [""]
+            for _ in range(3):
+                edited = edit()
+                capture.stamp()
+                assert told() < edited, "what is not captured is not said to be"
+                edit()
+                for batch in wal.until_current():
+                    capture.take(batch)
+                    capture.stamp()
+                moments.append(told())
+    assert moments == sorted(set(moments))
