@@ -44,9 +44,14 @@ def copied(cluster: Cluster, pair: Pair, folder: Path, name: str) -> Recorded:
 
 
 @pytest.fixture
-def story(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[Pair, list[Recorded]]]:
-    """A repository that was edited, with a copy of it at three moments; the replica stands at the last."""
-    seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
+def story(
+    cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[Pair, list[Recorded]]]:
+    """A repository that was edited, with a copy of it at three moments; the replica stands at the last.
+
+    Each test has edits of its own, the same in every run unless SEED is set.
+    """
+    seed = int(os.environ.get("SEED") or random.Random(request.node.name).randrange(10**6))
     print("seed", seed)
     pair = Pair(cluster, tmp_path, "9", items=20, seed=seed)
     try:
