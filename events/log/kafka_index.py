@@ -186,9 +186,10 @@ def known(path: Path) -> KafkaIndex | None:
         return KafkaIndex(path)
     except (GapInLog, StateDamaged, UnknownLogFormat):
         return None
-    except ConfigError:
+    except ConfigError as error:
         if path.exists():
-            raise
+            hint = "Name another file there; this one was not touched."
+            raise ConfigError(f"[kafka] index: {error}", hint) from error
         return None
 
 

@@ -278,11 +278,21 @@ def test_an_index_that_is_gone_or_damaged_is_made_again(filled: KafkaPlace) -> N
     path.unlink()
     with closing(filled.open()) as log:
         assert (list(log.read(0)), log.seal()) == (whole, seal)
-    for damage in (b"", b"no SQLite at all " * 100, path.read_bytes()[:5000]):
+    for damage in (b"", b"no SQLite at all \xff\0" * 100, path.read_bytes()[:5000]):
         path.write_bytes(damage)
         with closing(filled.open()) as log:
             assert (list(log.read(0)), log.seal()) == (whole, seal)
     assert path.with_name("index.sqlite.damaged").exists()
+
+
+def test_a_text_in_the_place_of_the_index_is_left_alone(filled: KafkaPlace) -> None:
+    """Somebody wrote it, and [kafka] index names the wrong file."""
+    path = filled.folder / "index.sqlite"
+    path.write_text("127.0.0.1 localhost\n" * 100)
+    with pytest.raises(ConfigError, match=r"\[kafka\] index: .*index.sqlite is a text") as caught:
+        filled.open()
+    assert "not touched" in caught.value.hint
+    assert path.read_text().startswith("127.0.0.1 localhost\n")
 
 
 @pytest.mark.parametrize(
