@@ -138,8 +138,9 @@ def test_a_slot_whose_wal_is_gone_is_lost(own: Cluster) -> None:
 
 
 CONSUMER = """
-import sys
+import structlog, sys
 from daemon.source.wal import WalSource
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 with WalSource(sys.argv[1], sys.argv[2]) as source:
     for batch in source.batches(60.0):
         print(len(batch.touched), batch.lsn, flush=True)
@@ -195,8 +196,9 @@ def test_a_consumer_that_stalls_does_not_hold_up_the_server(followed: Followed) 
 
 
 MEASURE = """
-import resource, sys, time
+import resource, structlog, sys, time
 from daemon.source.wal import WalSource
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 def megabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 with WalSource(sys.argv[1], sys.argv[2], memory=1_000_000) as source:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import structlog
 
 from events.blobs import open_blobs
 from events.log.kafka import KafkaLog
@@ -60,7 +61,8 @@ class KafkaPlace(NamedTuple):
 
 
 def opened(url: str, folder: str, given: str) -> KafkaLog:
-    """The log of a command line that `KafkaPlace.command` has made."""
+    """The log of a command line that `KafkaPlace.command` has made. Standard output is the command's alone."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     return KafkaPlace(url, Path(folder)).open(**json.loads(given))
 
 
