@@ -129,8 +129,7 @@ def capture_current(
                 capture, moment = WalCapture(parts, wal), now()
                 for batch in wal.until_current():
                     capture.take(batch)
-                    if stopped():
-                        raise Interrupted("stopped while changes were being captured")
+                    parts.emitter.heed()
                 capture.note()
                 total = added(total, capture.total)
         elif begun.captured is None:

@@ -21,7 +21,6 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from daemon.config_sections import (
-    MOST_REPLAYERS,
     BlobsSection,
     CopySection,
     Index,
@@ -136,11 +135,10 @@ class Config(Section, frozen=True):
                 f"{self.table} on_drift = {target.on_drift!r}: driver 'packager' does not see edits of the target",
                 "Leave it out: what is replayed is overwritten.",
             )
-        most = MOST_REPLAYERS if target.driver == "native" else 1
-        if not 1 <= target.replayers <= most:
+        if target.driver == "packager" and target.replayers > 1:
             raise ConfigError(
-                f"{self.table} replayers = {target.replayers}: driver {target.driver!r} has "
-                + (f"1 to {most}" if most > 1 else "one, for DSpace's own packager loads by one command at a time"),
+                f"{self.table} replayers = {target.replayers}: driver 'packager' has one, for DSpace's own packager "
+                "loads by one command at a time",
                 "Leave it out, or write a number near that of the processors of this machine and the target's server.",
             )
         return target

@@ -14,8 +14,6 @@ from msgspec import Meta
 _YEAR: Final = 365 * 24
 """Hours: what is due more seldom is done by hand."""
 
-MOST_REPLAYERS: Final = 32
-
 Often = Annotated[float, Meta(ge=0.1, le=3600 * _YEAR)]
 """Seconds, of something that is always done."""
 
@@ -139,7 +137,7 @@ class Target(Section, frozen=True):
     assetstore: str = ""
     on_drift: Literal["overwrite", "skip", "park"] = "overwrite"
     batch: Annotated[int, Meta(ge=1, le=100_000)] = 500
-    replayers: Annotated[int, Meta(ge=1, le=MOST_REPLAYERS)] = 1
+    replayers: Annotated[int, Meta(ge=1, le=32)] = 1
     dspace: str = ""
     eperson: str = ""
     work: str = ""
